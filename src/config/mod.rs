@@ -1,0 +1,149 @@
+//! The configuration as resolved values: what every other part reads.
+//!
+//! Owns the struct and its defaults. Must not know files, flags or commands' texts beyond the option table.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A limit on the output queued for one client: closed at `hard_bytes`, or when at or above `soft_bytes`
+/// without a break for longer than `soft_duration`. Zero bytes mean no limit. (Redis
+/// `client-output-buffer-limit`.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// Bytes at which the client is closed at once; 0 for none.
+    pub hard_bytes: u64,
+    /// Bytes above which the client may stay only for `soft_duration`; 0 for none.
+    pub soft_bytes: u64,
+    /// How long the client may stay above `soft_bytes`.
+    pub soft_duration: Duration,
+}
+
+/// Output limits by class of client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimits {
+    /// Clients without subscriptions.
+    pub normal: OutputLimit,
+    /// Clients with at least one subscription.
+    pub pubsub: OutputLimit,
+    /// Kept for Redis's `replica` class, which has no clients here.
+    pub replica: OutputLimit,
+}
+
+/// `enable-debug-command`, `no | local | yes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Nobody.
+    No,
+    /// Connections from the loopback interface or a Unix socket.
+    Local,
+    /// Everybody.
+    Yes,
+}
+
+/// `loglevel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Debug,
+    Verbose,
+    Notice,
+    Warning,
+    Nothing,
+}
+
+/// Every option, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Addresses to listen on; a `-` before one makes its absence no error. (Redis `bind`.)
+    pub bind: Vec<String>,
+    /// TCP port; `None` when off (`port 0`), `Some(0)` for a free one (`port auto`).
+    pub port: Option<u16>,
+    /// Path of the Unix socket.
+    pub unixsocket: Option<PathBuf>,
+    /// Mode of the Unix socket, octal; 0 leaves it to the umask.
+    pub unixsocketperm: u32,
+    /// Listen backlog, connections.
+    pub tcp_backlog: u32,
+    /// TCP keepalive period; zero for off.
+    pub tcp_keepalive: Duration,
+    /// Clients without subscriptions are closed after this long without a request; zero for never.
+    pub timeout: Duration,
+    /// Clients at once.
+    pub maxclients: usize,
+    /// Refuse strangers from other machines while there is no password.
+    pub protected_mode: bool,
+    /// Password of the default user; empty for none.
+    pub requirepass: Vec<u8>,
+    /// Number of databases that SELECT accepts.
+    pub databases: u32,
+    /// Output limits.
+    pub client_output_buffer_limit: OutputLimits,
+    /// Bytes of unread replies at which a client's further requests wait until it reads.
+    pub client_reply_backlog: usize,
+    /// How long a client may have output waiting without taking a byte of it; zero for ever.
+    pub client_write_timeout: Duration,
+    /// Bytes of one client's unfinished request and queued MULTI commands.
+    pub client_query_buffer_limit: usize,
+    /// Bytes of one argument.
+    pub proto_max_bulk_len: usize,
+    /// Subscriptions of one client: channels, shard channels and patterns together.
+    pub max_subscriptions_per_client: usize,
+    /// Patterns of one client.
+    pub max_patterns_per_client: usize,
+    /// Bytes of a channel's name or of a pattern.
+    pub max_channel_length: usize,
+    /// Commands queued by one MULTI.
+    pub max_multi_commands: usize,
+    /// How long to flush what is queued when stopping.
+    pub shutdown_timeout: Duration,
+    /// Worker threads; 0 for one per core.
+    pub worker_threads: usize,
+    /// Who may call DEBUG.
+    pub enable_debug_command: Permission,
+    /// Lowest level that is logged.
+    pub loglevel: LogLevel,
+    /// Path of the log, empty for standard output.
+    pub logfile: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        let limit = |hard_bytes, soft_bytes, seconds| OutputLimit {
+            hard_bytes,
+            soft_bytes,
+            soft_duration: Duration::from_secs(seconds),
+        };
+        Config {
+            bind: ["*", "-::*"].map(String::from).to_vec(),
+            port: Some(6379),
+            unixsocket: None,
+            unixsocketperm: 0,
+            tcp_backlog: 511,
+            tcp_keepalive: Duration::from_secs(300),
+            timeout: Duration::ZERO,
+            maxclients: 10_000,
+            protected_mode: true,
+            requirepass: Vec::new(),
+            databases: 16,
+            client_output_buffer_limit: OutputLimits {
+                normal: limit(0, 0, 0),
+                pubsub: limit(32 * MIB, 8 * MIB, 60),
+                replica: limit(256 * MIB, 64 * MIB, 60),
+            },
+            client_reply_backlog: 16 * 1024 * 1024,
+            client_write_timeout: Duration::from_secs(300),
+            client_query_buffer_limit: 1024 * 1024 * 1024,
+            proto_max_bulk_len: 512 * 1024 * 1024,
+            max_subscriptions_per_client: 1_000_000,
+            max_patterns_per_client: 10_000,
+            max_channel_length: 64 * 1024,
+            max_multi_commands: 100_000,
+            shutdown_timeout: Duration::from_secs(10),
+            worker_threads: 0,
+            enable_debug_command: Permission::No,
+            loglevel: LogLevel::Notice,
+            logfile: String::new(),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Hereabouts: a Redis-protocol-compatible pub/sub broker that knows who is present.
+
+pub mod config;
