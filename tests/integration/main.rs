@@ -12,3 +12,9 @@ mod protocol;
 
 // Subscribing, publishing, asking who listens: replies, order, subscribed mode, large numbers.
 mod pubsub;
+
+// One connection: HELLO, AUTH, RESET, its name, what CLIENT and INFO tell, how it is ended.
+mod connection;
+
+// MULTI, EXEC, and what stands between them.
+mod transactions;
