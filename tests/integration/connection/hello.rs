@@ -171,13 +171,27 @@ fn auth_and_setname_in_one_hello() {
         "AUTH default secret SETNAME me",
         "SETNAME me AUTH default secret",
         // No more than ten arguments are allowed here.
-        "auth default wrong AUTH default secret SETNAME me",
         "SETNAME you AUTH default secret SETNAME me",
     ] {
         let mut client = server.client();
         hello(&mut client, &format!("HELLO 3 {options}"), Protocol::Resp3);
         client.call("CLIENT GETNAME", "$2\r\nme\r\n");
     }
+}
+
+#[test]
+fn of_two_passwords_the_last_one_counts() {
+    if differs_from_oracle("7.0 tries each and stops at the first that is wrong") {
+        return;
+    }
+    let server = Server::start_with(&["--requirepass", "secret"]);
+    let mut client = server.client();
+    client.call(
+        "HELLO 3 AUTH default secret AUTH default wrong",
+        "-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+    );
+    client.call("PING", "-NOAUTH Authentication required.\r\n");
+    hello(&mut client, "HELLO 3 AUTH default wrong AUTH default secret", Protocol::Resp3);
 }
 
 #[test]
