@@ -18,3 +18,6 @@ mod connection;
 
 // MULTI, EXEC, and what stands between them.
 mod transactions;
+
+// What one client may take from the others, and what happens when it takes more.
+mod limits;

@@ -2,12 +2,6 @@
 
 use crate::support::{Client, Protocol, Server, both_protocols, eventually};
 
-fn address(client: &mut Client) -> String {
-    let info = client.ask("CLIENT INFO").text();
-    let field = info.split(' ').find_map(|field| field.strip_prefix("addr="));
-    field.expect("an address").to_owned()
-}
-
 fn id(client: &mut Client) -> i64 {
     client.ask("CLIENT ID").integer()
 }
@@ -23,7 +17,7 @@ fn connected(server: &Server, protocol: Protocol) -> Client {
 fn by_address_in_the_old_form() {
     both_protocols(|server, protocol| {
         let mut victim = server.speaking(protocol);
-        let address = address(&mut victim);
+        let address = victim.address();
         let mut client = server.speaking(protocol);
         client.call(&format!("CLIENT KILL {address}"), "+OK\r\n");
         victim.expect_closed();
@@ -50,7 +44,7 @@ fn by_id() {
 fn by_addresses() {
     both_protocols(|server, protocol| {
         let mut victim = server.speaking(protocol);
-        let theirs = address(&mut victim);
+        let theirs = victim.address();
         let mut client = server.speaking(protocol);
         client.call("CLIENT KILL ADDR 127.0.0.1:1", ":0\r\n");
         client.call(&format!("CLIENT KILL ADDR {theirs}"), ":1\r\n");
@@ -123,7 +117,7 @@ fn the_killer_is_spared_unless_it_says_otherwise() {
         client.expect_closed();
 
         let mut client = server.speaking(protocol);
-        let address = address(&mut client);
+        let address = client.address();
         client.call(&format!("CLIENT KILL {address}"), "+OK\r\n");
         client.expect_closed();
     });

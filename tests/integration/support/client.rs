@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket as Socket2, Type};
+
 use super::{Protocol, Value};
 
 /// How long anything may take before a test fails. Far more than it takes: only a hang gets there.
@@ -59,6 +61,20 @@ impl Client {
         let socket = TcpStream::connect(address).expect("connect");
         socket.set_nodelay(true).expect("nodelay");
         Client::over(socket)
+    }
+
+    /// A client whose kernel takes little on its behalf, so that what it does not read stays at the server. It announces
+    /// itself with a name and has been heard when this returns.
+    #[track_caller]
+    pub(crate) fn connect_slow(address: (&str, u16), name: &str) -> Client {
+        let address = address.to_socket_addrs().expect("address").next().expect("an address");
+        let socket = Socket2::new(Domain::for_address(address), Type::STREAM, None).expect("socket");
+        // Before connecting: the window is agreed upon there.
+        socket.set_recv_buffer_size(4096).expect("receive buffer");
+        socket.connect(&address.into()).expect("connect");
+        let mut client = Client::over(TcpStream::from(socket));
+        client.call(&format!("CLIENT SETNAME {name}"), "+OK\r\n");
+        client
     }
 
     #[track_caller]
@@ -117,6 +133,13 @@ impl Client {
     pub(crate) fn ask(&mut self, line: &str) -> Value {
         self.command(line);
         self.value()
+    }
+
+    /// The address of this end, as the server shows it.
+    #[track_caller]
+    pub(crate) fn address(&mut self) -> String {
+        let info = self.ask("CLIENT INFO").text();
+        info.split(' ').find_map(|field| field.strip_prefix("addr=")).expect("an address").to_owned()
     }
 
     /// A second handle for writing, for a thread that floods while this one reads.
@@ -223,6 +246,24 @@ impl Client {
         let rest = self.unread().to_vec();
         self.start = self.unread.len();
         rest
+    }
+
+    /// One line, or what came of it before the server closed.
+    #[track_caller]
+    pub(crate) fn read_line(&mut self) -> Vec<u8> {
+        let end = loop {
+            if let Some(position) = self.unread().iter().position(|byte| *byte == b'\n') {
+                break self.start + position + 1;
+            }
+            match self.fill(DEADLINE) {
+                Ok(()) => {}
+                Err(Ended::Closed) => break self.unread.len(),
+                Err(Ended::NotYet) => panic!("no line; unread: {}", shown(self.unread())),
+            }
+        };
+        let line = self.unread[self.start..end].to_vec();
+        self.start = end;
+        line
     }
 
     /// Bytes that came and were not taken, after waiting this long at most for more.

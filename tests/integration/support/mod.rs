@@ -11,6 +11,8 @@ pub(crate) use value::Value;
 
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 /// The protocol a client has chosen with HELLO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -60,6 +62,14 @@ pub(crate) fn differs_from_oracle(reason: &str) -> bool {
         println!("not asked of the oracle: {reason}");
     }
     skip
+}
+
+/// Allows this process as many sockets as the system does, and says how many that is.
+pub(crate) fn raise_descriptor_limit() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("the limit may be raised to the maximum");
+    limit.current.map_or(usize::MAX, |count| count as usize)
 }
 
 /// Waits for something that no event tells about. `what` is what the failure says.
