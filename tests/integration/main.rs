@@ -21,3 +21,9 @@ mod transactions;
 
 // What one client may take from the others, and what happens when it takes more.
 mod limits;
+
+// Clients that mean harm: what they cost the server.
+mod hostile;
+
+// The process: where it listens, how it stops, what it survives.
+mod lifecycle;

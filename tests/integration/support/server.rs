@@ -5,9 +5,10 @@
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Client, DEADLINE, Protocol};
@@ -71,7 +72,7 @@ impl Server {
     #[track_caller]
     pub(crate) fn run(mut command: Command) -> Server {
         let mut server = Server::spawn(&mut command);
-        let ready = server.wait_for_log(|line| line.contains("Ready to accept connections"));
+        let ready = server.wait_for_log(|line| line.contains("eady to accept connections"));
         server.port = match ready.split("port=").nth(1) {
             Some(rest) => {
                 let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -123,7 +124,7 @@ impl Server {
     #[track_caller]
     pub(crate) fn wait_for_log(&self, matches: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + DEADLINE;
-        let mut lines = self.log.lines.lock().expect("log");
+        let mut lines = self.log.lines.lock();
         loop {
             if let Some(line) = lines.iter().find(|line| matches(line)) {
                 return line.clone();
@@ -132,13 +133,13 @@ impl Server {
             // Both pipes have one; lines of one may still come when the other has ended.
             let ended = lines.iter().filter(|line| *line == END_OF_OUTPUT).count() == 2;
             assert!(!left.is_zero() && !ended, "the awaited line is not in the log: {lines:#?}");
-            lines = self.log.grew.wait_timeout(lines, left).expect("log").0;
+            self.log.grew.wait_for(&mut lines, left);
         }
     }
 
     /// Everything the process has printed so far.
     pub(crate) fn log(&self) -> Vec<String> {
-        self.log.lines.lock().expect("log").clone()
+        self.log.lines.lock().clone()
     }
 
     /// Resident memory in bytes.
@@ -206,10 +207,10 @@ fn collect(pipe: impl std::io::Read + Send + 'static, log: Arc<Log>) {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n') {
             let Ok(line) = line else { break };
-            log.lines.lock().expect("log").push(String::from_utf8_lossy(&line).into_owned());
+            log.lines.lock().push(String::from_utf8_lossy(&line).into_owned());
             log.grew.notify_all();
         }
-        log.lines.lock().expect("log").push(END_OF_OUTPUT.to_owned());
+        log.lines.lock().push(END_OF_OUTPUT.to_owned());
         log.grew.notify_all();
     });
 }
