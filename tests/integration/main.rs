@@ -27,3 +27,6 @@ mod hostile;
 
 // The process: where it listens, how it stops, what it survives.
 mod lifecycle;
+
+// Real clients and what they make of our bytes.
+mod clients;
