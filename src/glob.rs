@@ -163,10 +163,12 @@ fn unescape(part: &[u8]) -> Cow<'_, [u8]> {
 mod tests {
     use super::*;
 
+    type Fact = (&'static [u8], &'static [&'static [u8]], &'static [&'static [u8]]);
+
     /// Pattern, texts it matches, texts it does not match: each asked of redis-server 7.0.15 with PSUBSCRIBE
     /// and PUBLISH.
     #[rustfmt::skip]
-    const FACTS: &[(&[u8], &[&[u8]], &[&[u8]])] = &[
+    const FACTS: &[Fact] = &[
         (b"", &[b""], &[b"a"]),
         (b"*", &[b"a"], &[b""]),
         (b"**", &[b"a"], &[b""]),
