@@ -3,3 +3,4 @@
 pub mod config;
 pub mod glob;
 pub mod map;
+pub mod pubsub;
