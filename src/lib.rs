@@ -1,4 +1,6 @@
 //! Hereabouts: a Redis-protocol-compatible pub/sub broker that knows who is present.
 
 pub mod config;
+pub mod glob;
 pub mod map;
+pub mod pubsub;
