@@ -370,6 +370,11 @@ impl Outbox {
         state.waker.take()
     }
 
+    /// For the owner: whether the fan-out it waits for has ended.
+    pub fn is_completed(&self) -> bool {
+        self.state.lock().delivered.is_some()
+    }
+
     /// For the owner: the result of the fan-out it waits for.
     pub fn take_completion(&self) -> Option<u64> {
         self.state.lock().delivered.take()

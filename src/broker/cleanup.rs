@@ -9,7 +9,7 @@ use super::Broker;
 use crate::pubsub::{Kind, Subscribed};
 
 /// Subscriptions removed in one turn, and by a closing connection itself.
-pub const UNSUBSCRIBE_BUDGET: usize = 512;
+const UNSUBSCRIBE_BUDGET: usize = 512;
 
 /// Subscriptions of clients that are gone.
 #[derive(Default)]

@@ -29,6 +29,8 @@ use subscriptions::Subscriptions;
 /// What identifies this process, drawn once at start.
 #[derive(Clone, Debug)]
 pub struct Identity {
+    /// Reads the memory that the process has resident, in bytes.
+    pub resident_bytes: fn() -> u64,
     /// Forty hexadecimal digits, different at every start. (Redis INFO `run_id`.)
     pub run_id: String,
     /// Process id.

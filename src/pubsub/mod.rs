@@ -11,4 +11,4 @@ pub mod receivers;
 
 mod subscribed;
 
-pub use subscribed::Subscribed;
+pub use subscribed::{Kind, Subscribed};
