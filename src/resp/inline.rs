@@ -137,7 +137,17 @@ mod tests {
 
     #[test]
     fn quotes_must_balance() {
-        for line in [&br#"""#[..], br#""a"#, br#""a"b"#, br#""a\""#, b"'", b"'a'b", br"'a\'", br#"'a'"b""#, b"\"a\0\""] {
+        for line in [
+            &br#"""#[..],
+            br#""a"#,
+            br#""a"b"#,
+            br#""a\""#,
+            b"'",
+            b"'a'b",
+            br"'a\'",
+            br#"'a'"b""#,
+            b"\"a\0\"",
+        ] {
             assert_eq!(split_arguments(line), Err(UnbalancedQuotes), "{}", String::from_utf8_lossy(line));
         }
     }
