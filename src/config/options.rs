@@ -236,7 +236,7 @@ static SERVED: &[Row] = &[
         "mode",
         "0",
         field!(unixsocketperm, Octal { most: 0o777 }),
-        "Octal mode of the Unix socket; 0 leaves it to the umask.",
+        "Octal mode of the Unix socket; 0 leaves it to the umask, as Redis does.",
     )
     .immutable(),
     Row::served(
@@ -244,7 +244,7 @@ static SERVED: &[Row] = &[
         "connections",
         "511",
         field!(tcp_backlog, Integer { least: 0, most: INT_MAX }),
-        "Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.",
+        "Connections that may wait to be accepted: enough for all clients to come back at once after a restart, as far as the kernel's net.core.somaxconn allows.",
     )
     .immutable(),
     Row::served(
@@ -271,6 +271,14 @@ static SERVED: &[Row] = &[
         "Clients at once. Each needs a file descriptor: more need a higher limit of the system as well.",
     ),
     Row::served(
+        "databases",
+        "number",
+        "16",
+        field!(databases, Integer { least: 1, most: INT_MAX }),
+        "Numbers that SELECT takes, as many as clients expect of Redis. Channels are the same in all of them.",
+    )
+    .immutable(),
+    Row::served(
         "protected-mode",
         "yes|no",
         "yes",
@@ -282,14 +290,14 @@ static SERVED: &[Row] = &[
         "password",
         "",
         field!(requirepass, Bytes),
-        "Password of the default user; empty for none.",
+        "Password of the default user; empty for none, and then protected-mode keeps strangers out.",
     ),
     Row::served(
-        "databases",
-        "number",
-        "16",
-        field!(databases, Integer { least: 1, most: INT_MAX }),
-        "Numbers that SELECT takes. Channels are the same in all of them.",
+        "enable-debug-command",
+        "no|yes|local",
+        "no",
+        field!(enable_debug_command, PERMISSIONS),
+        "Who may call DEBUG: nobody, everybody, or clients on this machine. It can stop the server on purpose.",
     )
     .immutable(),
     Row::served(
@@ -332,7 +340,14 @@ static SERVED: &[Row] = &[
         "bytes",
         "536870912",
         field!(proto_max_bulk_len, Memory { least: MIB, most: i64::MAX as usize }),
-        "Bytes of one argument, thus of a message.",
+        "Bytes of one argument, thus of a message. Redis's limit, so that no message fails that Redis takes.",
+    ),
+    Row::served(
+        "max-multi-commands",
+        "number",
+        "100000",
+        field!(max_multi_commands, Integer { least: 1, most: u32::MAX as usize }),
+        "Commands that one MULTI may queue: more than pipelines have, and a bound to what one client can cost.",
     ),
     Row::served(
         "max-subscriptions-per-client",
@@ -357,18 +372,11 @@ static SERVED: &[Row] = &[
         "Bytes of a channel's name or of a pattern. Names are kept as long as somebody is subscribed.",
     ),
     Row::served(
-        "max-multi-commands",
-        "number",
-        "100000",
-        field!(max_multi_commands, Integer { least: 1, most: u32::MAX as usize }),
-        "Commands that one MULTI may queue.",
-    ),
-    Row::served(
         "shutdown-timeout",
         "seconds",
         "10",
         field!(shutdown_timeout, Seconds),
-        "How long to go on sending what is queued when stopping.",
+        "How long to go on sending what is queued when stopping. Service managers wait longer than the default.",
     ),
     Row::served(
         "worker-threads",
@@ -376,14 +384,6 @@ static SERVED: &[Row] = &[
         "0",
         field!(worker_threads, Integer { least: 0, most: 1024 }),
         "Threads that serve connections; 0 for one per core.",
-    )
-    .immutable(),
-    Row::served(
-        "enable-debug-command",
-        "no|yes|local",
-        "no",
-        field!(enable_debug_command, PERMISSIONS),
-        "Who may call DEBUG: nobody, everybody, or clients on this machine. It can stop the server on purpose.",
     )
     .immutable(),
     Row::served(

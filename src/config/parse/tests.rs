@@ -143,3 +143,20 @@ fn a_configuration_file_of_redis_loads() {
     assert_eq!(config.logfile, "/var/log/redis/redis-server.log");
     assert_eq!(config.client_output_buffer_limit, Config::default().client_output_buffer_limit);
 }
+
+#[test]
+fn the_annotated_file_documents_every_served_option_with_its_default() {
+    let text = include_str!("../../../conf/hereabouts.conf");
+    assert_eq!(config(text), Config::default());
+    let comments: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    let comments = comments.join(" ");
+    for row in options::all().filter(|row| row.is_served()) {
+        assert!(
+            text.lines().any(|line| line.starts_with(&format!("{} ", row.name))),
+            "no line for {}",
+            row.name
+        );
+        let comment = format!("{}: {} {}", row.name, row.values, row.doc);
+        assert!(comments.contains(&comment), "the file should say: {comment}");
+    }
+}
