@@ -2,4 +2,5 @@
 
 pub mod config;
 pub mod map;
+pub mod net;
 pub mod resp;
