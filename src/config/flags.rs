@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::options::{self, Row};
+use super::parse::Values;
 
 /// Separates the values of one flag on their way through clap: no argument of a process contains it.
 const SEPARATOR: u8 = 0;
@@ -23,7 +24,7 @@ pub(super) struct Flags {
     pub(super) file: Option<PathBuf>,
     pub(super) check_only: bool,
     /// Options with the values of each time they were given.
-    pub(super) options: Vec<(&'static Row, Vec<Vec<Vec<u8>>>)>,
+    pub(super) options: Vec<(&'static Row, Vec<Values>)>,
 }
 
 /// Takes apart a command line, the program's name included.
@@ -39,7 +40,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Fla
     })
 }
 
-fn occurrences(matches: &ArgMatches, row: &Row) -> Option<Vec<Vec<Vec<u8>>>> {
+fn occurrences(matches: &ArgMatches, row: &Row) -> Option<Vec<Values>> {
     let occurrences = matches.get_many::<OsString>(row.name)?;
     let split =
         |joined: &OsString| joined.as_bytes().split(|byte| *byte == SEPARATOR).map(<[u8]>::to_vec).collect();

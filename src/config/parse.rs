@@ -14,7 +14,10 @@ use super::redis;
 use crate::resp::inline::split_arguments;
 
 /// How deep `include` may nest: a file that includes itself must come to an end.
-const INCLUDE_DEPTH: usize = 16;
+const INCLUDE_DEPTH: usize = 10;
+
+/// What stands behind a directive or a flag.
+pub(super) type Values = Vec<Vec<u8>>;
 
 /// Tells that a directive was accepted although it has no meaning here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub(super) struct Reading<'a> {
     pub(super) notices: Vec<Notice>,
     pub(super) problems: Vec<String>,
     /// What directives that add up have so far.
-    accumulated: BTreeMap<&'static str, Vec<Vec<u8>>>,
+    accumulated: BTreeMap<&'static str, Values>,
     read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
 
@@ -72,7 +75,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Takes a flag. What a file has accumulated is replaced by it.
-    pub(super) fn flag(&mut self, row: &'static Row, occurrences: Vec<Vec<Vec<u8>>>) {
+    pub(super) fn flag(&mut self, row: &'static Row, occurrences: Vec<Values>) {
         self.accumulated.remove(row.name);
         for values in occurrences {
             let text = format!("--{} {}", row.name, values.join(&b' ').escape_ascii());
@@ -122,7 +125,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn set(&mut self, row: &'static Row, mut values: Vec<Vec<u8>>) -> Result<(), String> {
+    fn set(&mut self, row: &'static Row, mut values: Values) -> Result<(), String> {
         if row.accumulates {
             let earlier = self.accumulated.entry(row.name).or_default();
             match values.as_slice() {
