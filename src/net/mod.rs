@@ -6,6 +6,7 @@
 mod client;
 mod flush;
 mod listen;
+pub mod logging;
 pub mod server;
 mod tick;
 mod transport;

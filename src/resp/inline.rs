@@ -105,7 +105,27 @@ fn single_quoted(text: &[u8]) -> Option<(u8, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_quoted_comes_back(arguments: Vec<Vec<u8>>) {
+            let escape = |byte: &u8| match byte {
+                b' ' | b'a'..=b'z' => char::from(*byte).to_string(),
+                other => format!("\\x{other:02x}"),
+            };
+            let quote = |argument: &Vec<u8>| format!("\"{}\"", argument.iter().map(escape).collect::<String>());
+            let line = arguments.iter().map(quote).collect::<Vec<_>>().join(" ");
+            prop_assert_eq!(split_arguments(line.as_bytes()), Ok(arguments));
+        }
+
+        #[test]
+        fn any_bytes_are_split_or_refused(line: Vec<u8>) {
+            let _ = split_arguments(&line);
+        }
+    }
 
     fn split(line: &[u8]) -> Vec<Vec<u8>> {
         split_arguments(line).unwrap()
@@ -137,7 +157,17 @@ mod tests {
 
     #[test]
     fn quotes_must_balance() {
-        for line in [&br#"""#[..], br#""a"#, br#""a"b"#, br#""a\""#, b"'", b"'a'b", br"'a\'", br#"'a'"b""#, b"\"a\0\""] {
+        for line in [
+            &br#"""#[..],
+            br#""a"#,
+            br#""a"b"#,
+            br#""a\""#,
+            b"'",
+            b"'a'b",
+            br"'a\'",
+            br#"'a'"b""#,
+            b"\"a\0\"",
+        ] {
             assert_eq!(split_arguments(line), Err(UnbalancedQuotes), "{}", String::from_utf8_lossy(line));
         }
     }
