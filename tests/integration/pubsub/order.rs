@@ -1,9 +1,8 @@
 //! What comes before what: on one connection, and between publishers, subscribers and those who leave.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::support::{Protocol, Value, both_protocols, differs_from_oracle};
+use crate::support::{Protocol, Value, both_protocols, differs_from_oracle, while_publishing};
 
 #[test]
 fn who_publishes_to_itself_gets_the_reply_first() {
@@ -51,20 +50,12 @@ fn who_publishes_to_itself_in_a_pipeline_gets_each_message_after_its_reply() {
 #[test]
 fn the_confirmation_comes_before_the_first_message() {
     both_protocols(|server, protocol| {
-        let stop = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut publisher = server.client();
-                while !stop.load(Ordering::Relaxed) {
-                    publisher.ask("PUBLISH busy x");
-                }
-            });
+        while_publishing(server, 1, "PUBLISH busy x\r\n", || {
             for _ in 0..100 {
                 let mut client = server.speaking(protocol);
-                client.subscribe("subscribe", "busy", 1);
+                client.subscribe("SUBSCRIBE", "busy", 1);
                 client.expect_message("busy", "x");
             }
-            stop.store(true, Ordering::Relaxed);
         });
     });
 }
@@ -72,19 +63,7 @@ fn the_confirmation_comes_before_the_first_message() {
 #[test]
 fn the_confirmation_of_unsubscribing_is_the_last_word() {
     both_protocols(|server, protocol| {
-        let stop = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    let mut publisher = server.client();
-                    while !stop.load(Ordering::Relaxed) {
-                        publisher.send("PUBLISH busy x\r\n".repeat(50));
-                        for _ in 0..50 {
-                            publisher.value();
-                        }
-                    }
-                });
-            }
+        while_publishing(server, 2, &"PUBLISH busy x\r\n".repeat(50), || {
             // Both ways that a message can take.
             let mut client = server.speaking(protocol);
             for _ in 0..100 {
@@ -98,7 +77,6 @@ fn the_confirmation_of_unsubscribing_is_the_last_word() {
                     client.expect_nothing_more();
                 }
             }
-            stop.store(true, Ordering::Relaxed);
         });
     });
 }
