@@ -5,9 +5,10 @@
 //! which message has arrived, so its time of sending is looked up and no payload is ever parsed.
 //! Must not know what the server is. Start at [`drive`].
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -135,7 +136,7 @@ struct Generator<'a> {
     delivered: u64,
     started: Instant,
     /// Wakes the loop whenever a message is due.
-    metronome: Option<OwnedFd>,
+    metronome: Option<File>,
     /// Of the messages sent in this time, latencies are kept.
     timed: Range<u64>,
     /// Of so many messages one is timed.
@@ -254,6 +255,7 @@ impl<'a> Generator<'a> {
         for event in &events {
             let token = event.token();
             if token == METRONOME {
+                self.hear_metronome()?;
                 continue;
             }
             match token.0.checked_sub(self.subscribers.len()) {
@@ -266,6 +268,14 @@ impl<'a> Generator<'a> {
         }
         self.events = events;
         Ok(())
+    }
+
+    /// It goes on only once its count of ticks has been read. The clock tells what is due, not the count.
+    fn hear_metronome(&mut self) -> io::Result<()> {
+        match self.metronome.as_mut().map(|metronome| metronome.read(&mut [0; 8])) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn read_messages(&mut self, subscriber: usize) -> io::Result<()> {
@@ -351,14 +361,14 @@ impl<'a> Generator<'a> {
 }
 
 /// Ticks from now on. The timeouts of `poll` would be whole milliseconds.
-fn start_metronome(poll: &Poll, rate: u64) -> io::Result<OwnedFd> {
+fn start_metronome(poll: &Poll, rate: u64) -> io::Result<File> {
     let interval = Duration::from_nanos(SECOND / rate);
     let interval = Timespec::try_from(interval).map_err(io::Error::other)?;
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
     let ticks = Itimerspec { it_interval: interval, it_value: interval };
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &ticks)?;
     poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), METRONOME, Interest::READABLE)?;
-    Ok(timer)
+    Ok(File::from(timer))
 }
 
 /// The messages of a range that are timed.
