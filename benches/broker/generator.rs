@@ -60,7 +60,9 @@ pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> i
         && delivered != generator.delivered
     {
         let received = generator.delivered;
-        return Err(io::Error::other(format!("the server counted {delivered} deliveries, {received} arrived")));
+        return Err(io::Error::other(format!(
+            "the server counted {delivered} deliveries, {received} arrived"
+        )));
     }
     let latency = if traffic.pinged { &latency } else { &generator.latency };
     let mut sample = Sample::default();

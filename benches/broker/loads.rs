@@ -2,6 +2,8 @@
 //!
 //! Must not know how a load is driven.
 
+use std::time::Duration;
+
 use crate::memory::Growth;
 use crate::sample::Metric;
 use crate::traffic::{Pace, Traffic};
@@ -9,7 +11,7 @@ use crate::traffic::{Pace, Traffic};
 /// What is done to the servers.
 pub(crate) enum Load {
     Traffic(Traffic),
-    Memory(Growth),
+    Memory { growth: Growth, settling: Duration },
 }
 
 /// What is to be reached. A rate must be at least that, everything else at most.
@@ -35,6 +37,8 @@ pub(crate) struct Row {
 /// In flight in the saturated rows: some 60 KB of requests.
 const SATURATION: Pace = Pace::Closed { unanswered: 1024, undelivered: Some(1024) };
 const ONE_IN_FLIGHT: Pace = Pace::Closed { unanswered: 1, undelivered: Some(1) };
+/// Redis takes five seconds to give back the buffers of a connection that has become idle.
+const SETTLING: Duration = Duration::from_secs(6);
 const MILLISECOND: f64 = 1_000_000.0;
 
 /// All rows; small ones, for correctness only, if it is a smoke test.
@@ -43,7 +47,7 @@ pub(crate) fn rows(smoke: bool) -> Vec<Row> {
     rows.extend(many_channels());
     rows.extend(publishes());
     rows.push(fairness(if smoke { 500 } else { 19_000 }));
-    rows.extend(memory(if smoke { 20 } else { 1 }));
+    rows.extend(if smoke { memory(20, Duration::ZERO) } else { memory(1, SETTLING) });
     rows
 }
 
@@ -123,10 +127,10 @@ fn fairness(subscribers: usize) -> Row {
     )
 }
 
-fn memory(divisor: usize) -> Vec<Row> {
+fn memory(divisor: usize, settling: Duration) -> Vec<Row> {
     let growth = |name, growth, bytes| Row {
         name,
-        load: Load::Memory(growth),
+        load: Load::Memory { growth, settling },
         goals: vec![absolute(Metric::BytesEach, bytes)],
     };
     let scaled = |count: usize| count / divisor;

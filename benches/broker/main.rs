@@ -132,9 +132,9 @@ impl Contender {
             (Contender::Server(product), Load::Traffic(traffic)) => {
                 traffic.subscribe_patterns(product.wire).is_some()
             }
-            (Contender::Server(_), Load::Memory(_)) => true,
+            (Contender::Server(_), Load::Memory { .. }) => true,
             (Contender::Ceiling, Load::Traffic(traffic)) => traffic.patterns == 0 && !traffic.pinged,
-            (Contender::Ceiling, Load::Memory(_)) => false,
+            (Contender::Ceiling, Load::Memory { .. }) => false,
         }
     }
 
@@ -143,11 +143,13 @@ impl Contender {
             (Contender::Server(product), Load::Traffic(traffic)) => {
                 generator::drive(traffic, &product.start()?, time)
             }
-            (Contender::Server(product), Load::Memory(growth)) => memory::measure(*growth, &product.start()?),
+            (Contender::Server(product), Load::Memory { growth, settling }) => {
+                memory::measure(*growth, &product.start()?, *settling)
+            }
             (Contender::Ceiling, Load::Traffic(traffic)) => {
                 generator::drive(traffic, &Blaster::start(traffic)?, time)
             }
-            (Contender::Ceiling, Load::Memory(_)) => Err(io::ErrorKind::Unsupported.into()),
+            (Contender::Ceiling, Load::Memory { .. }) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -162,16 +164,16 @@ fn contenders(options: &Options) -> Vec<Contender> {
 }
 
 /// All runs of a row. The servers take turns, so that what else happens on the machine meets all of them.
-fn run_row(
-    row: &Row,
-    contenders: &[Contender],
-    options: &Options,
-    failures: &mut Vec<String>,
-) -> Vec<Entry> {
+fn run_row(row: &Row, contenders: &[Contender], options: &Options, failures: &mut Vec<String>) -> Vec<Entry> {
     let suitable: Vec<&Contender> =
         contenders.iter().filter(|contender| contender.suits(&row.load)).collect();
     let mut entries: Vec<Entry> = suitable.iter().map(|contender| entry(contender)).collect();
-    for run in 1..=options.runs {
+    let runs = match row.load {
+        Load::Traffic(_) => options.runs,
+        // They take long and hardly vary.
+        Load::Memory { .. } => options.runs.min(2),
+    };
+    for run in 1..=runs {
         for (contender, entry) in suitable.iter().zip(&mut entries) {
             eprintln!("{}: {}, run {run}", row.name, entry.name);
             match contender.measure(&row.load, options.time) {

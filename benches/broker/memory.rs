@@ -21,11 +21,12 @@ pub(crate) enum Growth {
 }
 
 /// Bytes for each thing more.
-pub(crate) fn measure(growth: Growth, server: &dyn Server) -> io::Result<Sample> {
+pub(crate) fn measure(growth: Growth, server: &dyn Server, settling: Duration) -> io::Result<Sample> {
+    let observed = Observed { server, settling };
     let (before, after, things) = match growth {
-        Growth::OwnChannels { from, to } => own_channels(server, from, to)?,
-        Growth::SharedChannels { clients, channels } => shared_channels(server, clients, channels)?,
-        Growth::Connections { from, to } => connections(server, from, to)?,
+        Growth::OwnChannels { from, to } => observed.own_channels(from, to)?,
+        Growth::SharedChannels { clients, channels } => observed.shared_channels(clients, channels)?,
+        Growth::Connections { from, to } => observed.connections(from, to)?,
     };
     let mut sample = Sample::default();
     sample.set(Metric::Resident, Some(after));
@@ -33,42 +34,49 @@ pub(crate) fn measure(growth: Growth, server: &dyn Server) -> io::Result<Sample>
     Ok(sample)
 }
 
-fn own_channels(server: &dyn Server, from: usize, to: usize) -> io::Result<(f64, f64, usize)> {
-    let (address, wire) = (server.address(), server.wire());
-    let subscribe = |nth| wire.subscribe(&channel_name(nth), nth + 1);
-    let mut client = connect(address, wire)?;
-    exchange_all(&mut client, wire, (0..from).map(subscribe))?;
-    let before = settled(server)?;
-    exchange_all(&mut client, wire, (from..to).map(subscribe))?;
-    Ok((before, settled(server)?, to - from))
+struct Observed<'a> {
+    server: &'a dyn Server,
+    settling: Duration,
 }
 
-/// Before: each client has one of the channels, each channel has a subscriber. After: all have all.
-fn shared_channels(server: &dyn Server, clients: usize, channels: usize) -> io::Result<(f64, f64, usize)> {
-    let (address, wire) = (server.address(), server.wire());
-    let channel = |client: usize, nth: usize| channel_name((client + nth) % channels);
-    let first = (0..clients).map(|client| wire.subscribe(&channel(client, 0), 1));
-    let mut streams = connect_all(address, wire, first)?;
-    let before = settled(server)?;
-    for (client, stream) in streams.iter_mut().enumerate() {
-        let others = (1..channels).map(|nth| wire.subscribe(&channel(client, nth), nth + 1));
-        exchange_all(stream, wire, others)?;
+impl Observed<'_> {
+    /// Resident bytes, once the server has had time to give back what it needed only for the work.
+    fn settled(&self) -> io::Result<f64> {
+        thread::sleep(self.settling);
+        let resident = self.server.resident()?.map(|bytes| bytes as f64);
+        resident.ok_or_else(|| io::Error::other("the server has no process of its own"))
     }
-    Ok((before, settled(server)?, clients * (channels - 1)))
-}
 
-fn connections(server: &dyn Server, from: usize, to: usize) -> io::Result<(f64, f64, usize)> {
-    let (address, wire) = (server.address(), server.wire());
-    let subscribe = |nth| wire.subscribe(&channel_name(nth), 1);
-    let _first = connect_all(address, wire, (0..from).map(subscribe))?;
-    let before = settled(server)?;
-    let _others = connect_all(address, wire, (from..to).map(subscribe))?;
-    Ok((before, settled(server)?, to - from))
-}
+    fn own_channels(&self, from: usize, to: usize) -> io::Result<(f64, f64, usize)> {
+        let (address, wire) = (self.server.address(), self.server.wire());
+        let subscribe = |nth| wire.subscribe(&channel_name(nth), nth + 1);
+        let mut client = connect(address, wire)?;
+        exchange_all(&mut client, wire, (0..from).map(subscribe))?;
+        let before = self.settled()?;
+        exchange_all(&mut client, wire, (from..to).map(subscribe))?;
+        Ok((before, self.settled()?, to - from))
+    }
 
-/// Resident bytes, once the server has had time to give back what it needed only for the work.
-fn settled(server: &dyn Server) -> io::Result<f64> {
-    thread::sleep(Duration::from_millis(500));
-    let resident = server.resident()?;
-    resident.map(|bytes| bytes as f64).ok_or_else(|| io::Error::other("the server has no process of its own"))
+    /// Before: each client has one of the channels, each channel has a subscriber. After: all have all.
+    fn shared_channels(&self, clients: usize, channels: usize) -> io::Result<(f64, f64, usize)> {
+        let (address, wire) = (self.server.address(), self.server.wire());
+        let channel = |client: usize, nth: usize| channel_name((client + nth) % channels);
+        let first = (0..clients).map(|client| wire.subscribe(&channel(client, 0), 1));
+        let mut streams = connect_all(address, wire, first)?;
+        let before = self.settled()?;
+        for (client, stream) in streams.iter_mut().enumerate() {
+            let others = (1..channels).map(|nth| wire.subscribe(&channel(client, nth), nth + 1));
+            exchange_all(stream, wire, others)?;
+        }
+        Ok((before, self.settled()?, clients * (channels - 1)))
+    }
+
+    fn connections(&self, from: usize, to: usize) -> io::Result<(f64, f64, usize)> {
+        let (address, wire) = (self.server.address(), self.server.wire());
+        let subscribe = |nth| wire.subscribe(&channel_name(nth), 1);
+        let _first = connect_all(address, wire, (0..from).map(subscribe))?;
+        let before = self.settled()?;
+        let _others = connect_all(address, wire, (from..to).map(subscribe))?;
+        Ok((before, self.settled()?, to - from))
+    }
 }

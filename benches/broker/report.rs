@@ -28,9 +28,13 @@ impl Entry {
 
     fn cell(&self, metric: Metric) -> String {
         let Some(median) = self.median(metric) else { return "-".to_owned() };
-        let values = self.sorted(metric);
-        let range = values[values.len() - 1] - values[0];
-        format!("{} ±{:.0} %", show(metric, median), range / 2.0 / median * 100.0)
+        match self.sorted(metric).as_slice() {
+            [lowest, .., highest] => {
+                let spread = (highest - lowest) / 2.0 / median.abs() * 100.0;
+                format!("{} ±{spread:.0} %", show(metric, median))
+            }
+            _ => show(metric, median),
+        }
     }
 }
 
@@ -42,13 +46,16 @@ pub(crate) fn print_row(row: &Row, entries: &[Entry]) {
     println!("\n{}\n\n| server | {} |\n|{}", row.name, head.join(" | "), "---|".repeat(head.len() + 1));
     for entry in entries {
         let cells: Vec<String> = metrics.iter().map(|metric| entry.cell(*metric)).collect();
-        println!("| {} {} | {} |", entry.name, entry.version, cells.join(" | "));
+        println!("| {} | {} |", format!("{} {}", entry.name, entry.version).trim(), cells.join(" | "));
     }
 }
 
 /// The head of the table of goals.
 pub(crate) fn print_goals_head() {
-    println!("\n| load | measured | {OURS} | best of the others | ratio | to reach | |\n|{}", "---|".repeat(7));
+    println!(
+        "\n| load | measured | {OURS} | best of the others | ratio | to reach | |\n|{}",
+        "---|".repeat(7)
+    );
 }
 
 /// The row's goals, if our server was driven.
@@ -57,7 +64,8 @@ pub(crate) fn print_goals(row: &Row, entries: &[Entry]) {
     for goal in &row.goals {
         let Some(value) = ours.median(goal.metric) else { continue };
         let best = best_of_others(entries, goal.metric);
-        let shown = best.map_or("-".to_owned(), |(name, best)| format!("{} ({name})", show(goal.metric, best)));
+        let shown =
+            best.map_or("-".to_owned(), |(name, best)| format!("{} ({name})", show(goal.metric, best)));
         let ratio = best.map_or("-".to_owned(), |(_, best)| format!("{:.2}", value / best));
         println!(
             "| {} | {} | {} | {shown} | {ratio} | {} | {} |",
@@ -90,7 +98,8 @@ fn verdict(goal: &Goal, value: f64, best: Option<f64>, entries: &[Entry]) -> &'s
     if goal.metric != Metric::Rate {
         return if value <= bound { "reached" } else { "MISSED" };
     }
-    let ceiling = entries.iter().find(|entry| entry.name == CEILING).and_then(|entry| entry.median(goal.metric));
+    let ceiling =
+        entries.iter().find(|entry| entry.name == CEILING).and_then(|entry| entry.median(goal.metric));
     match ceiling {
         _ if value >= bound => "reached",
         Some(ceiling) if value >= 0.8 * ceiling => "reached: above 80 % of the ceiling",

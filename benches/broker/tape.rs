@@ -16,7 +16,10 @@ impl Tape {
     pub(crate) fn new(frames: impl IntoIterator<Item = Vec<u8>>) -> Tape {
         let mut tape = Tape { bytes: Vec::new(), frame_len: 0 };
         for frame in frames {
-            assert!(tape.frame_len == 0 || tape.frame_len == frame.len(), "frames of a tape have equal lengths");
+            assert!(
+                tape.frame_len == 0 || tape.frame_len == frame.len(),
+                "frames of a tape have equal lengths"
+            );
             tape.frame_len = frame.len();
             tape.bytes.extend_from_slice(&frame);
         }

@@ -72,9 +72,7 @@ impl Traffic {
     fn publishes<'a>(&'a self, wire: &'a dyn Wire, publisher: usize) -> impl Iterator<Item = Exchange> + 'a {
         let channels = move || (publisher..self.channels).step_by(self.publishers);
         (0..self.period()).flat_map(move |sequence| channels().map(move |channel| (channel, sequence))).map(
-            |(channel, sequence)| {
-                wire.publish(&channel_name(channel), &payload(sequence), self.subscribers)
-            },
+            |(channel, sequence)| wire.publish(&channel_name(channel), &payload(sequence), self.subscribers),
         )
     }
 

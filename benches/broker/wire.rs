@@ -42,11 +42,7 @@ impl Resp {
     }
 
     fn confirmed(request: &str, kind: &str, name: &str, count: usize) -> Exchange {
-        let answer = format!(
-            "*3\r\n${}\r\n{kind}\r\n${}\r\n{name}\r\n:{count}\r\n",
-            kind.len(),
-            name.len()
-        );
+        let answer = format!("*3\r\n${}\r\n{kind}\r\n${}\r\n{name}\r\n:{count}\r\n", kind.len(), name.len());
         Exchange { request: Resp::array(&[request, name]), answer: answer.into_bytes() }
     }
 }
