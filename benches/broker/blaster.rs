@@ -18,7 +18,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::process;
 use crate::servers::Server;
 use crate::tape::Tape;
-use crate::traffic::Traffic;
+use crate::traffic::{Pace, Traffic};
 use crate::wire::{Resp, Wire};
 
 /// A running blaster. Its thread ends when the load's publishers are gone.
@@ -98,6 +98,9 @@ struct Publisher {
 
 struct Blast<'a> {
     traffic: &'a Traffic,
+    /// Messages for a subscriber that are written at once. Where answers alone hold the publishers back, a server may
+    /// gain by letting deliveries wait for each other, and the ceiling must not lie below that.
+    batch: u64,
     poll: Poll,
     /// One for each channel.
     messages: Vec<Tape>,
@@ -111,6 +114,10 @@ impl<'a> Blast<'a> {
     fn accept(traffic: &'a Traffic, listener: &TcpListener) -> io::Result<Self> {
         let mut blast = Blast {
             traffic,
+            batch: match traffic.pace {
+                Pace::Closed { unanswered, undelivered: None } => unanswered,
+                _ => 1,
+            },
             poll: Poll::new()?,
             messages: (0..traffic.channels).map(|channel| traffic.messages(&Resp, channel)).collect(),
             subscribers: Vec::new(),
@@ -145,7 +152,12 @@ impl<'a> Blast<'a> {
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         loop {
-            self.poll.poll(&mut events, None)?;
+            self.poll.poll(&mut events, Some(Duration::from_millis(1)))?;
+            if events.is_empty() {
+                for subscriber in 0..self.subscribers.len() {
+                    self.write_messages(subscriber)?;
+                }
+            }
             for event in &events {
                 let nth = event.token().0;
                 match nth.checked_sub(self.subscribers.len()) {
@@ -183,8 +195,12 @@ impl<'a> Blast<'a> {
     fn deliver(&mut self, channel: usize, messages: u64) -> io::Result<()> {
         let first = channel * self.traffic.subscribers;
         for subscriber in first..first + self.traffic.subscribers {
-            self.subscribers[subscriber].goal += messages;
-            self.write_messages(subscriber)?;
+            let outgoing = &mut self.subscribers[subscriber];
+            outgoing.goal += messages;
+            let waiting = outgoing.goal * self.messages[channel].frame_len() - outgoing.written;
+            if waiting >= self.batch * self.messages[channel].frame_len() {
+                self.write_messages(subscriber)?;
+            }
         }
         Ok(())
     }
