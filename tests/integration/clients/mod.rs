@@ -1,0 +1,13 @@
+//! Real clients: what they make of our bytes. Each library has a script in `tests/clients/`, run once for each protocol
+//! that the library speaks and once as it connects by default.
+//!
+//! The libraries are installed under `target/clients/` on first use. Where that is impossible (no interpreter, no
+//! network) the tests are skipped with a line that cannot be overlooked; with `CI=true` that is a failure.
+
+mod environment;
+
+// redis-cli: interactive subscriptions, commands from a pipe, mass insertion.
+mod redis_cli;
+
+// redis-py, ioredis, node-redis.
+mod libraries;

@@ -1,0 +1,32 @@
+//! The integration tests: a server process of its own for each test, and bytes on its sockets. Where a new test goes:
+//! by what a client would notice, not by the source file that is at fault.
+
+// The lints that allow this in tests know only functions marked as tests, not what these call.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]
+
+// How the tests start servers and talk to them; nothing here asserts what the server does.
+mod support;
+
+// Framing: how bytes become requests, what is refused and with which text, before and after authentication.
+mod protocol;
+
+// Subscribing, publishing, asking who listens: replies, order, subscribed mode, large numbers.
+mod pubsub;
+
+// One connection: HELLO, AUTH, RESET, its name, what CLIENT and INFO tell, how it is ended.
+mod connection;
+
+// MULTI, EXEC, and what stands between them.
+mod transactions;
+
+// What one client may take from the others, and what happens when it takes more.
+mod limits;
+
+// Clients that mean harm: what they cost the server.
+mod hostile;
+
+// The process: where it listens, how it stops, what it survives.
+mod lifecycle;
+
+// Real clients and what they make of our bytes.
+mod clients;

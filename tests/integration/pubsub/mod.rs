@@ -1,0 +1,25 @@
+//! Publish and subscribe as a client sees it.
+
+// SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their counterparts: confirmations and counts.
+mod subscribe;
+
+// What PUBLISH and SPUBLISH deliver to whom, and what they answer.
+mod deliver;
+
+// MPUBLISH.
+mod multi_publish;
+
+// Which patterns match which channels.
+mod patterns;
+
+// What a RESP2 client with subscriptions may and may not do.
+mod subscribed_mode;
+
+// PUBSUB CHANNELS, NUMSUB, NUMPAT, SHARDCHANNELS, SHARDNUMSUB, HELP.
+mod introspect;
+
+// What comes before what, on one connection and between several.
+mod order;
+
+// Many subscribers, many subscriptions.
+mod scale;

@@ -1,0 +1,83 @@
+//! What every integration test needs: a server process, a client that speaks raw bytes, a reader for replies, and the
+//! choice of RESP2 or RESP3. It knows nothing of what is tested. Start with `Server::start` and `Client::call`.
+
+mod client;
+mod server;
+mod value;
+
+pub(crate) use client::{Client, DEADLINE};
+pub(crate) use server::{Server, free_port, oracle};
+pub(crate) use value::Value;
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// The protocol a client has chosen with HELLO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Resp2,
+    Resp3,
+}
+
+impl Protocol {
+    /// The bytes of "nothing": a null bulk string in RESP2, a null in RESP3.
+    pub(crate) fn null(self) -> &'static str {
+        match self {
+            Protocol::Resp2 => "$-1\r\n",
+            Protocol::Resp3 => "_\r\n",
+        }
+    }
+
+    /// The first byte of what a server sends unasked.
+    pub(crate) fn push(self) -> char {
+        match self {
+            Protocol::Resp2 => '*',
+            Protocol::Resp3 => '>',
+        }
+    }
+}
+
+/// Runs the body with a server and a protocol, once for each protocol.
+#[track_caller]
+pub(crate) fn both_protocols(body: impl Fn(&Server, Protocol)) {
+    both_protocols_with(&[], body);
+}
+
+/// The same with flags for the server.
+#[track_caller]
+pub(crate) fn both_protocols_with(flags: &[&str], body: impl Fn(&Server, Protocol)) {
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        // Captured by the test harness and shown when the body fails.
+        println!("with {protocol:?}");
+        body(&Server::start_with(flags), protocol);
+    }
+}
+
+/// True, and says so, when the tests run against Redis itself and this one is about something that we do differently on
+/// purpose. The reason given is the list of these differences.
+pub(crate) fn differs_from_oracle(reason: &str) -> bool {
+    let skip = oracle().is_some();
+    if skip {
+        println!("not asked of the oracle: {reason}");
+    }
+    skip
+}
+
+/// Allows this process as many sockets as the system does, and says how many that is.
+pub(crate) fn raise_descriptor_limit() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("the limit may be raised to the maximum");
+    limit.current.map_or(usize::MAX, |count| count as usize)
+}
+
+/// Waits for something that no event tells about. `what` is what the failure says.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "did not happen within {DEADLINE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
