@@ -1,6 +1,43 @@
 //! Hereabouts: a Redis-protocol-compatible pub/sub broker that knows who is present.
+//!
+//! # Code map
+//!
+//! A module uses only what stands below it in this list (`tests/tidy.rs` holds it to that):
+//!
+//! - [`net`]: sockets, tasks, timers, signals. The only code that is asynchronous or reads a clock.
+//! - [`command`]: one table of commands, and a small synchronous handler for each.
+//! - [`broker`]: what clients share, behind locks; the only place where one state machine's output becomes
+//!   another's input.
+//! - [`pubsub`]: who is subscribed to what, as plain data.
+//! - Values: [`resp`] (the protocol), [`glob`] (patterns), [`outbox`] (a client's bounded output), [`config`],
+//!   [`map`] (keyed hashing), [`time`], [`sync`] (locks that the model checker can replace).
+//!
+//! To follow one PUBLISH from socket to socket, read: `net/client.rs` (bytes arrive), `resp/request.rs` (a request),
+//! `command/mod.rs` (dispatch), `command/pubsub.rs` (the handler), `broker/subscriptions.rs` (the table's locks),
+//! `pubsub/fanout.rs` (the receivers), `outbox.rs` (the queue), and `net/client.rs` again (the receiver's own task
+//! writes).
+//!
+//! # Invariants
+//!
+//! - A reply or a frame is appended to an outbox whole, or the connection is closing.
+//! - All subscribers of a channel see one order; a confirmation of SUBSCRIBE precedes the channel's messages, a
+//!   confirmation of UNSUBSCRIBE is the last word about it.
+//! - No lock is held across `.await`, across a turn's budget, or while a waker is called.
+//! - Nothing recurses on input. Memory is taken for what has arrived, never for what was announced.
+//! - Work that can be large stops after a budget and goes on in the next turn.
+
+pub mod net;
+
+pub mod command;
+
+pub mod broker;
+
+pub mod pubsub;
 
 pub mod config;
 pub mod glob;
 pub mod map;
-pub mod pubsub;
+pub mod outbox;
+pub mod resp;
+pub mod sync;
+pub mod time;

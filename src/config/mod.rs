@@ -1,9 +1,23 @@
 //! The configuration as resolved values: what every other part reads.
 //!
-//! Owns the struct and its defaults. Must not know files, flags or commands' texts beyond the option table.
+//! Owns the struct and its defaults. Must not know who reads it. The way from text to it: `launch` puts `flags` (the
+//! command line) over `parse` (files), which look up each name in `options` (the table), whose rows write the fields
+//! by a `format`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub mod options;
+
+mod flags;
+mod format;
+mod launch;
+mod parse;
+mod redis;
+
+pub use launch::{Launch, Stop, load};
+pub use parse::{Notice, read_file};
 
 /// A limit on the output queued for one client: closed at `hard_bytes`, or when at or above `soft_bytes`
 /// without a break for longer than `soft_duration`. Zero bytes mean no limit. (Redis
@@ -104,6 +118,8 @@ pub struct Config {
     pub loglevel: LogLevel,
     /// Path of the log, empty for standard output.
     pub logfile: String,
+    /// What was set of Redis's options that have no meaning here, by name: CONFIG GET shows it again.
+    pub ignored: BTreeMap<&'static str, Vec<u8>>,
 }
 
 impl Default for Config {
@@ -144,6 +160,7 @@ impl Default for Config {
             enable_debug_command: Permission::No,
             loglevel: LogLevel::Notice,
             logfile: String::new(),
+            ignored: BTreeMap::new(),
         }
     }
 }

@@ -1,6 +1,14 @@
-//! Who hears what: the channels and patterns that connections here are subscribed to.
+//! Who is subscribed to what.
 //!
-//! Owns the subscription tables as plain data. Must not know locks, connections or the protocol. Start
-//! reading at [`patterns`].
+//! Owns the subscription tables as plain data: channels with their receivers, patterns with their index. Must not
+//! know locks, sessions or commands: `broker` puts each part behind its lock. Start with [`channels`].
 
+pub mod channels;
+pub mod fanout;
+pub mod pattern_table;
 pub mod patterns;
+pub mod receivers;
+
+mod subscribed;
+
+pub use subscribed::{Kind, Subscribed};

@@ -1,0 +1,120 @@
+//! Everything that clients share, behind locks.
+//!
+//! Owns one of each state machine, all locks but an outbox's own, and is the only place where one machine's output
+//! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with [`publish`].
+//!
+//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, the configuration and the
+//! cleanup queue are taken alone. No lock is held across a turn's budget, and wakers are called when all are free.
+
+pub mod clients;
+pub mod session;
+pub mod stats;
+pub mod subscriptions;
+
+mod cleanup;
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::map::HashKeys;
+use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::time::Now;
+
+use cleanup::Cleanup;
+use clients::Clients;
+use stats::{Counter, Stats};
+use subscriptions::Subscriptions;
+
+/// What identifies this process, drawn once at start.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Reads the memory that the process has resident, in bytes.
+    pub resident_bytes: fn() -> u64,
+    /// Forty hexadecimal digits, different at every start. (Redis INFO `run_id`.)
+    pub run_id: String,
+    /// Process id.
+    pub process_id: u32,
+    /// The program's file.
+    pub executable: String,
+    /// The configuration file, empty if there is none.
+    pub config_file: String,
+}
+
+/// The state of this instance.
+pub struct Broker {
+    /// Who this is.
+    pub identity: Identity,
+    /// When it started.
+    pub started: Now,
+    /// Channels, patterns and their receivers.
+    pub subscriptions: Subscriptions,
+    /// Everyone connected.
+    pub clients: Clients,
+    /// What has happened so far.
+    pub stats: Stats,
+    config: RwLock<Arc<Config>>,
+    config_version: AtomicU64,
+    cleanup: Cleanup,
+    stopping: AtomicBool,
+}
+
+impl Broker {
+    /// A broker without clients.
+    pub fn new(config: Config, identity: Identity, keys: HashKeys, now: Now) -> Self {
+        Broker {
+            identity,
+            started: now,
+            subscriptions: Subscriptions::new(keys),
+            clients: Clients::default(),
+            stats: Stats::default(),
+            config: RwLock::new(Arc::new(config)),
+            config_version: AtomicU64::new(0),
+            cleanup: Cleanup::default(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The configuration as it is now.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.read().clone()
+    }
+
+    /// Changes with every change of the configuration, so that a session can keep a copy.
+    pub fn config_version(&self) -> u64 {
+        self.config_version.load(Ordering::Acquire)
+    }
+
+    /// Replaces the configuration.
+    pub fn set_config(&self, config: Config) {
+        *self.config.write() = Arc::new(config);
+        self.config_version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether the server is stopping: no new clients, and those that are there are closed when they have their
+    /// output.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Ends every connection as soon as it has its output. Returns the wakers to call.
+    pub fn stop(&self) -> Vec<std::task::Waker> {
+        self.stopping.store(true, Ordering::Release);
+        let clients = self.clients.after(0, usize::MAX);
+        clients.iter().filter_map(|client| client.outbox.close(crate::outbox::CloseReason::Shutdown)).collect()
+    }
+
+    /// Reports clients that were closed because they did not keep up: counted, and logged once each.
+    pub fn report_overflows(&self, ids: &mut Vec<u64>) {
+        for id in ids.drain(..) {
+            self.stats.add(id, Counter::OutputLimitDisconnections, 1);
+            let Some(client) = self.clients.find(id) else { continue };
+            tracing::warn!(
+                "Client id={id} addr={} name={} scheduled to be closed ASAP for overcoming of output buffer limits. \
+                 It did not read what it subscribed to; see client-output-buffer-limit",
+                client.address,
+                client.name(),
+            );
+        }
+    }
+}

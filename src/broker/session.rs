@@ -1,0 +1,210 @@
+//! A connected client's own state: what no other connection may change.
+//!
+//! Owns the protocol, authentication, and the client's side of its subscriptions. Must not know commands' syntax or
+//! sockets. Others see the client's record ([`Client`]), which this keeps up to date.
+
+use std::sync::Arc;
+
+use crate::broker::Broker;
+use crate::broker::clients::Client;
+use crate::config::{Config, OutputLimit};
+use crate::outbox::Outbox;
+use crate::pubsub::{Kind, Subscribed};
+use crate::resp::Protocol;
+use crate::resp::request::Limits;
+use crate::sync::atomic::Ordering;
+
+/// Bytes of unread replies at which a client that has not authenticated is not read from any more.
+const UNAUTHENTICATED_BACKLOG_BYTES: usize = 4 * 1024;
+/// Bytes of an unfinished request before authentication. (Redis 7.)
+const UNAUTHENTICATED_QUERY_BYTES: usize = 1024 * 1024;
+
+/// Which replies the client wants. (CLIENT REPLY.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// All.
+    #[default]
+    On,
+    /// None until ON.
+    Off,
+    /// Not this one and not the next one.
+    SkipNext,
+    /// Not this one.
+    Skip,
+}
+
+/// A client's state.
+pub struct Session {
+    /// The record that others see.
+    pub client: Arc<Client>,
+    /// Protocol of the replies.
+    pub protocol: Protocol,
+    /// Whether the client may use commands other than AUTH, HELLO, QUIT and RESET.
+    pub authenticated: bool,
+    /// Which replies are sent.
+    pub reply_mode: ReplyMode,
+    /// No more requests are read; the connection ends when its output is written.
+    pub closing: bool,
+    config: Arc<Config>,
+    config_version: u64,
+    subscribed: Option<Box<Subscribed>>,
+}
+
+impl Session {
+    /// The state of a client that has just connected.
+    pub fn new(client: Arc<Client>, broker: &Broker) -> Self {
+        let config_version = broker.config_version();
+        let config = broker.config();
+        Session {
+            client,
+            protocol: Protocol::default(),
+            authenticated: config.requirepass.is_empty(),
+            reply_mode: ReplyMode::default(),
+            closing: false,
+            config,
+            config_version,
+            subscribed: None,
+        }
+    }
+
+    /// The client's id.
+    pub fn id(&self) -> u64 {
+        self.client.id
+    }
+
+    /// The client's output.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.client.outbox
+    }
+
+    /// The configuration as of the last [`Session::refresh`].
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Takes over a changed configuration.
+    pub fn refresh(&mut self, broker: &Broker) {
+        let version = broker.config_version();
+        if version != self.config_version {
+            self.config_version = version;
+            self.config = broker.config();
+        }
+    }
+
+    /// The limit on this client's output: that of its class.
+    pub fn output_limit(&self) -> OutputLimit {
+        let limits = &self.config.client_output_buffer_limit;
+        if self.is_subscribed() { limits.pubsub } else { limits.normal }
+    }
+
+    /// Bytes of unread output at which the client's further requests wait until it reads.
+    pub fn reply_backlog(&self) -> usize {
+        if self.authenticated {
+            self.config.client_reply_backlog
+        } else {
+            UNAUTHENTICATED_BACKLOG_BYTES.min(self.config.client_reply_backlog)
+        }
+    }
+
+    /// Bytes that an unfinished request may have.
+    pub fn query_limit(&self) -> usize {
+        if self.authenticated {
+            self.config.client_query_buffer_limit
+        } else {
+            UNAUTHENTICATED_QUERY_BYTES.min(self.config.client_query_buffer_limit)
+        }
+    }
+
+    /// What the request decoder must refuse.
+    pub fn request_limits(&self) -> Limits {
+        Limits { bulk_bytes_max: self.config.proto_max_bulk_len, authenticated: self.authenticated }
+    }
+
+    /// Changes the protocol of replies and pushes.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        self.outbox().set_protocol(protocol);
+        self.client.protocol.store(protocol.number(), Ordering::Relaxed);
+    }
+
+    /// Whether it has any subscription.
+    pub fn is_subscribed(&self) -> bool {
+        self.subscribed.is_some()
+    }
+
+    /// Number of its subscriptions of a kind.
+    pub fn subscriptions(&self, kind: Kind) -> usize {
+        self.subscribed.as_ref().map_or(0, |subscribed| subscribed.len(kind))
+    }
+
+    /// Number of its subscriptions of all kinds.
+    pub fn all_subscriptions(&self) -> usize {
+        self.subscribed.as_ref().map_or(0, |subscribed| subscribed.total())
+    }
+
+    /// The number that confirmations of this kind carry: channels and patterns are counted together, shard channels
+    /// apart.
+    pub fn confirmed_count(&self, kind: Kind) -> usize {
+        self.subscribed.as_ref().map_or(0, |subscribed| confirmed_count(subscribed, kind))
+    }
+
+    /// Subscribes; `confirm` gets the count after it and runs before any message can arrive.
+    pub fn subscribe(&mut self, broker: &Broker, kind: Kind, name: &[u8], confirm: impl FnOnce(usize)) {
+        let subscribed = self.subscribed.get_or_insert_default();
+        broker.subscriptions.subscribe(kind, name, &self.client.outbox, subscribed, |subscribed| {
+            confirm(confirmed_count(subscribed, kind));
+        });
+        self.note_subscriptions(kind);
+    }
+
+    /// Unsubscribes from one name. When it returns nothing is delivered from there any more.
+    pub fn unsubscribe(&mut self, broker: &Broker, kind: Kind, name: &[u8]) {
+        if let Some(subscribed) = self.subscribed.as_deref_mut() {
+            broker.subscriptions.unsubscribe(kind, name, subscribed);
+            self.note_subscriptions(kind);
+        }
+    }
+
+    /// Unsubscribes from up to `most` of a kind; `confirm` gets each name and the count after it.
+    pub fn unsubscribe_some(
+        &mut self,
+        broker: &Broker,
+        kind: Kind,
+        most: usize,
+        mut confirm: impl FnMut(&[u8], usize),
+    ) {
+        let Some(subscribed) = self.subscribed.as_deref_mut() else { return };
+        let mut name = Vec::new();
+        for id in subscribed.some(kind, most) {
+            broker.subscriptions.unsubscribe_id(kind, id, subscribed, |shown| {
+                name.clear();
+                name.extend_from_slice(shown);
+            });
+            confirm(&name, confirmed_count(subscribed, kind));
+        }
+        self.note_subscriptions(kind);
+    }
+
+    /// Gives up all subscriptions, for whoever removes them from the table.
+    pub fn take_subscriptions(&mut self) -> Option<Box<Subscribed>> {
+        let subscribed = self.subscribed.take();
+        for kind in Kind::ALL {
+            self.client.set_subscriptions(kind, 0);
+        }
+        subscribed
+    }
+
+    fn note_subscriptions(&mut self, kind: Kind) {
+        self.client.set_subscriptions(kind, self.subscriptions(kind));
+        if self.all_subscriptions() == 0 {
+            self.subscribed = None;
+        }
+    }
+}
+
+fn confirmed_count(subscribed: &Subscribed, kind: Kind) -> usize {
+    match kind {
+        Kind::Shard => subscribed.len(Kind::Shard),
+        Kind::Channel | Kind::Pattern => subscribed.len(Kind::Channel) + subscribed.len(Kind::Pattern),
+    }
+}

@@ -1,0 +1,281 @@
+//! The subscription table behind its locks: who receives what, and how a message reaches them.
+//!
+//! Owns the shards of channels, the patterns, and the fan-outs that are under way. The only writer of both directions
+//! of the index: the table, and the set of each client ([`Subscribed`]). Start with [`Subscriptions::publish`].
+//!
+//! One order for all: a message is delivered under the lock of its channel's shard, receivers of matching patterns
+//! included. When that takes longer than a turn the channel is *busy*; until the fan-out has ended, later publishes
+//! to it queue up behind it, each publisher waiting for its own.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crossbeam::queue::SegQueue;
+use crossbeam::utils::CachePadded;
+
+use crate::map::HashKeys;
+use crate::outbox::Outbox;
+use crate::pubsub::channels::Channels;
+use crate::pubsub::fanout::{Cursor, Delivery, Fanout, Message, advance};
+use crate::pubsub::pattern_table::PatternTable;
+use crate::pubsub::{Kind, Subscribed};
+use crate::resp::push::ChannelKind;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, RwLock};
+
+/// Locks that channels are spread over, by their hash. Enough that two publishers rarely meet, and that growing one
+/// shard's table is a matter of microseconds even with millions of channels.
+const SHARDS: usize = 256;
+/// Bits of a channel's id that are its index within the shard: 16 million channels each.
+const INDEX_BITS: u32 = 24;
+
+type Shard = CachePadded<Mutex<Channels>>;
+
+/// All subscriptions of this instance.
+pub struct Subscriptions {
+    keys: HashKeys,
+    global: Box<[Shard]>,
+    shard: Box<[Shard]>,
+    patterns: RwLock<PatternTable>,
+    /// Lets a publish pass by the patterns' lock when there are none.
+    pattern_count: AtomicUsize,
+    /// Chains of fan-outs that are under way.
+    unfinished: AtomicUsize,
+    /// Fan-outs that can go on.
+    fanouts: SegQueue<Fanout>,
+}
+
+/// What a publish came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// So many receivers have it.
+    Delivered(u64),
+    /// It goes on in other turns; the publisher's outbox will be told the number.
+    Unfinished,
+}
+
+impl Subscriptions {
+    /// An empty table.
+    pub fn new(keys: HashKeys) -> Self {
+        let shards = || (0..SHARDS).map(|_| Shard::default()).collect();
+        Subscriptions {
+            keys,
+            global: shards(),
+            shard: shards(),
+            patterns: RwLock::new(PatternTable::new(keys)),
+            pattern_count: AtomicUsize::new(0),
+            unfinished: AtomicUsize::new(0),
+            fanouts: SegQueue::new(),
+        }
+    }
+
+    fn shards(&self, kind: ChannelKind) -> &[Shard] {
+        match kind {
+            ChannelKind::Global => &self.global,
+            ChannelKind::Shard => &self.shard,
+        }
+    }
+
+    /// Delivers a message to everybody who is subscribed, or as far as the budget goes.
+    pub fn publish(
+        &self,
+        message: Message<'_>,
+        publisher: &Arc<Outbox>,
+        delivery: &mut Delivery<'_>,
+    ) -> Published {
+        let hash = self.keys.hash(message.channel);
+        let mut shard = self.shards(message.kind)[shard_of(hash)].lock();
+        let mut index = shard.find(hash, message.channel);
+        let mut cursor = Cursor::default();
+        if let Some(index) = index
+            && shard.is_busy(index)
+        {
+            shard.queue(index, Fanout::new(message, cursor, publisher.clone()));
+            return Published::Unfinished;
+        }
+        let applies = message.kind == ChannelKind::Global && self.pattern_count.load(Ordering::Acquire) > 0;
+        let patterns = applies.then(|| self.patterns.read());
+        let receivers = index.map(|index| shard.receivers(index));
+        if advance(message, &mut cursor, receivers, patterns.as_deref(), delivery) {
+            return Published::Delivered(cursor.delivered);
+        }
+        // Counted while the patterns are locked: from here on their slots are not reused.
+        self.unfinished.fetch_add(1, Ordering::AcqRel);
+        drop(patterns);
+        let index = *index.get_or_insert_with(|| shard.find_or_create(hash, message.channel));
+        shard.begin_turn(index);
+        self.fanouts.push(Fanout::new(message, cursor, publisher.clone()));
+        Published::Unfinished
+    }
+
+    /// Goes on with one of the fan-outs that are under way. Returns whether there is more to do, and how many
+    /// messages were delivered if one has ended.
+    pub fn continue_fanout(&self, delivery: &mut Delivery<'_>) -> bool {
+        let Some(mut fanout) = self.fanouts.pop() else { return false };
+        let hash = self.keys.hash(fanout.channel());
+        let mut shard = self.shards(fanout.kind())[shard_of(hash)].lock();
+        let Some(index) = shard.find(hash, fanout.channel()) else {
+            unreachable!("a busy channel exists until its fan-outs have ended");
+        };
+        let patterns = (fanout.kind() == ChannelKind::Global).then(|| self.patterns.read());
+        let finished = fanout.advance(Some(shard.receivers(index)), patterns.as_deref(), delivery);
+        drop(patterns);
+        if finished {
+            let next = shard.next_turn(index);
+            drop(shard);
+            if next.is_none() {
+                self.unfinished.fetch_sub(1, Ordering::AcqRel);
+            }
+            next.into_iter().for_each(|next| self.fanouts.push(next));
+            delivery.ready.extend(fanout.finish());
+        } else {
+            drop(shard);
+            self.fanouts.push(fanout);
+        }
+        !self.fanouts.is_empty()
+    }
+
+    /// Whether a fan-out waits to go on.
+    pub fn has_fanouts(&self) -> bool {
+        !self.fanouts.is_empty()
+    }
+
+    /// Subscribes, if the client is not subscribed yet. `confirm` is called before anybody can deliver, so that
+    /// what it queues precedes every message.
+    pub fn subscribe(
+        &self,
+        kind: Kind,
+        name: &[u8],
+        outbox: &Arc<Outbox>,
+        subscribed: &mut Subscribed,
+        confirm: impl FnOnce(&Subscribed),
+    ) {
+        let Some(channel_kind) = channel_kind(kind) else {
+            let mut patterns = self.patterns.write();
+            let known = patterns.find(name).is_some_and(|id| subscribed.contains(kind, id));
+            if !known {
+                let reuse = self.unfinished.load(Ordering::Acquire) == 0;
+                let (id, slot) = patterns.add(name, outbox.clone(), reuse);
+                subscribed.insert(kind, id, slot);
+                self.pattern_count.store(patterns.len(), Ordering::Release);
+            }
+            confirm(subscribed);
+            return;
+        };
+        let hash = self.keys.hash(name);
+        let mut shard = self.shards(channel_kind)[shard_of(hash)].lock();
+        let index = shard.find_or_create(hash, name);
+        let id = channel_id(shard_of(hash), index);
+        if !subscribed.contains(kind, id) {
+            let slot = shard.add(index, outbox.clone());
+            subscribed.insert(kind, id, slot);
+        }
+        confirm(subscribed);
+    }
+
+    /// Ends the subscription to the channel or pattern with this name, if there is one. When it returns nobody
+    /// delivers to the client any more.
+    pub fn unsubscribe(&self, kind: Kind, name: &[u8], subscribed: &mut Subscribed) {
+        let id = match channel_kind(kind) {
+            None => self.patterns.read().find(name),
+            Some(channel_kind) => {
+                let hash = self.keys.hash(name);
+                let shard = self.shards(channel_kind)[shard_of(hash)].lock();
+                shard.find(hash, name).map(|index| channel_id(shard_of(hash), index))
+            }
+        };
+        if let Some(id) = id {
+            self.unsubscribe_id(kind, id, subscribed, |_| ());
+        }
+    }
+
+    /// Ends the subscription with this id, if the client has it, after showing its name.
+    ///
+    /// An id belongs to a name only while somebody is subscribed: the client's own subscription keeps it.
+    pub fn unsubscribe_id(
+        &self,
+        kind: Kind,
+        id: u32,
+        subscribed: &mut Subscribed,
+        show_name: impl FnOnce(&[u8]),
+    ) {
+        let Some(slot) = subscribed.remove(kind, id) else { return };
+        match channel_kind(kind) {
+            None => {
+                let mut patterns = self.patterns.write();
+                show_name(patterns.pattern(id));
+                let reuse = self.unfinished.load(Ordering::Acquire) == 0;
+                patterns.remove(id, slot, reuse);
+                self.pattern_count.store(patterns.len(), Ordering::Release);
+            }
+            Some(channel_kind) => {
+                let (shard, index) = (id >> INDEX_BITS, id & ((1 << INDEX_BITS) - 1));
+                let mut shard = self.shards(channel_kind)[shard as usize].lock();
+                show_name(shard.name(index));
+                shard.remove(index, slot);
+            }
+        }
+    }
+
+    /// Number of subscribers of a channel itself, patterns not counted. (PUBSUB NUMSUB.)
+    pub fn subscribers(&self, kind: ChannelKind, name: &[u8]) -> usize {
+        let hash = self.keys.hash(name);
+        let shard = self.shards(kind)[shard_of(hash)].lock();
+        shard.find(hash, name).map_or(0, |index| shard.receivers(index).len())
+    }
+
+    /// Number of distinct patterns. (PUBSUB NUMPAT.)
+    pub fn patterns(&self) -> usize {
+        self.pattern_count.load(Ordering::Acquire)
+    }
+
+    /// Number of channels. (INFO `pubsub_channels`.)
+    pub fn channels(&self, kind: ChannelKind) -> usize {
+        self.shards(kind).iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Shows names of channels that have subscribers, a piece at a time. (PUBSUB CHANNELS.)
+    pub fn for_each_channel(
+        &self,
+        kind: ChannelKind,
+        place: ListPlace,
+        most: usize,
+        visit: impl FnMut(&[u8]),
+    ) -> Option<ListPlace> {
+        let next = self.shards(kind)[place.shard].lock().for_each_name(place.entry, most, visit);
+        match next {
+            Some(entry) => Some(ListPlace { entry, ..place }),
+            None => (place.shard + 1 < SHARDS).then_some(ListPlace { shard: place.shard + 1, entry: 0 }),
+        }
+    }
+}
+
+/// How far a walk through all channels has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListPlace {
+    shard: usize,
+    entry: usize,
+}
+
+/// Calls all wakers.
+pub fn wake_all(ready: &mut std::collections::VecDeque<Waker>) {
+    ready.drain(..).for_each(Waker::wake);
+}
+
+fn channel_kind(kind: Kind) -> Option<ChannelKind> {
+    match kind {
+        Kind::Channel => Some(ChannelKind::Global),
+        Kind::Shard => Some(ChannelKind::Shard),
+        Kind::Pattern => None,
+    }
+}
+
+/// The shard of a hash: its upper bits, since the lower ones choose the place within the shard.
+fn shard_of(hash: u64) -> usize {
+    (hash >> (u64::BITS - SHARDS.ilog2())) as usize
+}
+
+fn channel_id(shard: usize, index: u32) -> u32 {
+    assert!(index < 1 << INDEX_BITS, "more than 16 million channels in one of {SHARDS} shards");
+    (shard as u32) << INDEX_BITS | index
+}

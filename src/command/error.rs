@@ -1,0 +1,195 @@
+//! The texts of all error replies.
+//!
+//! Owns them to the letter, since clients match on them; nothing else spells one. They are Redis 7.2's, or follow
+//! its form where the command is ours. Must not know when they apply.
+
+use crate::resp::request::Request;
+
+/// Bytes of a name, and of all arguments together, that an unknown command's error repeats. (Redis.)
+const ECHOED_BYTES_MAX: usize = 128;
+
+/// An error reply. The connection lives on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the texts say it
+pub enum Error {
+    UnknownCommand(Vec<u8>),
+    /// A web browser was made to send an HTTP request here: close without a reply. (Redis `securityWarningCommand`.)
+    CrossProtocol,
+    UnknownSubcommand { name: Vec<u8>, container: &'static str },
+    WrongArity(&'static str),
+    NoAuth,
+    HelloNoAuth,
+    WrongPassword,
+    NoPasswordSet,
+    Syntax,
+    NotInteger,
+    DatabaseOutOfRange,
+    UnsupportedProtocol,
+    ProtocolNotInteger,
+    HelloOption(Vec<u8>),
+    SubscribedMode(&'static str),
+    NameCharacters,
+    InfoCharacters(Vec<u8>),
+    InfoAttribute(Vec<u8>),
+    UnrecognizedOption(Vec<u8>),
+    ChannelsArity(Vec<u8>),
+    NoSuchClient,
+    NoSuchUser(Vec<u8>),
+    UnknownClientType(Vec<u8>),
+    InvalidClientId,
+    InvalidListedId,
+    MaxAgeNotInteger,
+    NestedMulti,
+    ExecWithoutMulti,
+    DiscardWithoutMulti,
+    WatchInsideMulti,
+    ExecAborted,
+    NotAllowedInTransaction,
+    DenyBlocking(&'static str),
+    DebugNotAllowed,
+    TooManySubscriptions(usize),
+    TooManyPatterns(usize),
+    ChannelTooLong(usize),
+    TransactionTooLong(usize),
+    TransactionTooBig,
+}
+
+impl Error {
+    /// The reply, without the leading `-`.
+    pub fn text(&self) -> Vec<u8> {
+        match self {
+            Error::UnknownCommand(text) => text.clone(),
+            Error::UnknownSubcommand { name, container } => {
+                let name = &name[..name.len().min(ECHOED_BYTES_MAX)];
+                let container = container.to_ascii_uppercase();
+                [b"ERR unknown subcommand '", name, b"'. Try ", container.as_bytes(), b" HELP."].concat()
+            }
+            Error::ChannelsArity(name) => {
+                let rest = b"'. Try PUBSUB HELP.";
+                [b"ERR unknown subcommand or wrong number of arguments for '", &**name, rest].concat()
+            }
+            Error::HelloOption(option) => [b"ERR Syntax error in HELLO option '", &**option, b"'"].concat(),
+            Error::InfoCharacters(attribute) => {
+                [b"ERR ", &**attribute, b" cannot contain spaces, newlines or special characters."].concat()
+            }
+            Error::InfoAttribute(option) | Error::UnrecognizedOption(option) => {
+                [b"ERR Unrecognized option '", &**option, b"'"].concat()
+            }
+            Error::UnknownClientType(kind) => [b"ERR Unknown client type '", &**kind, b"'"].concat(),
+            Error::NoSuchUser(user) => [b"ERR No such user '", &**user, b"'"].concat(),
+            other => other.plain_text().into_bytes(),
+        }
+    }
+
+    /// Those that repeat none of a client's bytes.
+    fn plain_text(&self) -> String {
+        match self {
+            Error::WrongArity(name) => format!("ERR wrong number of arguments for '{name}' command"),
+            Error::SubscribedMode(name) => format!(
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+                 allowed in this context"
+            ),
+            Error::DenyBlocking(name) => {
+                format!("ERR {} isn't allowed for a DENY BLOCKING client", name.to_ascii_uppercase())
+            }
+            Error::TooManySubscriptions(most) => format!(
+                "ERR max number of subscriptions per client reached (max-subscriptions-per-client {most})"
+            ),
+            Error::TooManyPatterns(most) => {
+                format!("ERR max number of patterns per client reached (max-patterns-per-client {most})")
+            }
+            Error::ChannelTooLong(most) => {
+                format!("ERR channel name is longer than {most} bytes (max-channel-length)")
+            }
+            Error::TransactionTooLong(most) => {
+                format!("ERR transaction queue is longer than {most} commands (max-multi-commands)")
+            }
+            other => other.fixed_text().to_owned(),
+        }
+    }
+
+    fn fixed_text(&self) -> &'static str {
+        match self {
+            Error::NoAuth => "NOAUTH Authentication required.",
+            Error::HelloNoAuth => {
+                "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+                 <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+                 the same time"
+            }
+            Error::WrongPassword => "WRONGPASS invalid username-password pair or user is disabled.",
+            Error::NoPasswordSet => {
+                "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
+                 configuration is correct?"
+            }
+            Error::NotInteger => "ERR value is not an integer or out of range",
+            Error::DatabaseOutOfRange => "ERR DB index is out of range",
+            Error::UnsupportedProtocol => "NOPROTO unsupported protocol version",
+            Error::ProtocolNotInteger => "ERR Protocol version is not an integer or out of range",
+            Error::NameCharacters => {
+                "ERR Client names cannot contain spaces, newlines or special characters."
+            }
+            Error::NoSuchClient => "ERR No such client",
+            Error::InvalidClientId => "ERR client-id should be greater than 0",
+            Error::InvalidListedId => "ERR Invalid client ID",
+            Error::MaxAgeNotInteger => "ERR maxage is not an integer or out of range",
+            Error::NestedMulti => "ERR MULTI calls can not be nested",
+            Error::ExecWithoutMulti => "ERR EXEC without MULTI",
+            Error::DiscardWithoutMulti => "ERR DISCARD without MULTI",
+            Error::WatchInsideMulti => "ERR WATCH inside MULTI is not allowed",
+            Error::ExecAborted => "EXECABORT Transaction discarded because of previous errors.",
+            Error::NotAllowedInTransaction => "ERR Command not allowed inside a transaction",
+            Error::DebugNotAllowed => {
+                "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run \
+                 it from a local connection, otherwise you need to set this option in the configuration file, and \
+                 then restart the server."
+            }
+            Error::TransactionTooBig => "ERR transaction queue is larger than client-query-buffer-limit",
+            _ => "ERR syntax error",
+        }
+    }
+
+    /// The error for a command that nobody knows, repeating what was sent.
+    pub fn unknown_command(request: Request<'_>) -> Error {
+        let clipped = |bytes: &[u8], most: usize| bytes[..bytes.len().min(most)].to_vec();
+        let mut text = b"ERR unknown command '".to_vec();
+        text.extend(clipped(request.argument(0), ECHOED_BYTES_MAX));
+        text.extend_from_slice(b"', with args beginning with: ");
+        let begin = text.len();
+        for argument in request.arguments_from(1) {
+            let used = text.len() - begin;
+            if used >= ECHOED_BYTES_MAX {
+                break;
+            }
+            text.push(b'\'');
+            text.extend(clipped(argument, ECHOED_BYTES_MAX - used));
+            text.extend_from_slice(b"' ");
+        }
+        Error::UnknownCommand(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::request::{Decoder, Limits};
+
+    fn unknown(input: &[u8]) -> String {
+        let mut decoder = Decoder::default();
+        let limits = Limits { bulk_bytes_max: 1 << 20, authenticated: true };
+        let request = decoder.decode(input, limits, &mut 0).unwrap().unwrap();
+        String::from_utf8(Error::unknown_command(request).text()).unwrap()
+    }
+
+    #[test]
+    fn unknown_commands_are_repeated_as_sent() {
+        assert_eq!(unknown(b"Foo a b\r\n"), "ERR unknown command 'Foo', with args beginning with: 'a' 'b' ");
+        assert_eq!(unknown(b"FOO\r\n"), "ERR unknown command 'FOO', with args beginning with: ");
+    }
+
+    #[test]
+    fn but_not_without_bounds() {
+        let long = "x".repeat(1000);
+        let text = unknown(format!("{long} {long} {long}\r\n").as_bytes());
+        assert!(text.len() < 350, "{}", text.len());
+    }
+}

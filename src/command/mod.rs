@@ -1,0 +1,337 @@
+//! From a request to its reply.
+//!
+//! Owns dispatch: the checks that every command passes, in Redis's order (`processCommand`), the one place where
+//! rights are checked, and the rule that a reply is appended to the client's output whole. Must not know sockets or
+//! wait. Start with [`Interpreter::execute`].
+
+mod client;
+mod connection;
+mod error;
+mod pubsub;
+mod server;
+mod spec;
+pub mod table;
+mod transaction;
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+pub use error::Error;
+pub use spec::{Action, Flags, Handler, Row};
+
+use crate::broker::Broker;
+use crate::broker::session::{ReplyMode, Session};
+use crate::broker::stats::Turn;
+use crate::pubsub::fanout::Delivery;
+use crate::resp::Protocol;
+use crate::resp::reply::Reply;
+use crate::resp::request::Request;
+use crate::sync::atomic::Ordering;
+use crate::time::Now;
+use table::Found;
+use transaction::Transaction;
+
+/// Receivers that one publish reaches in its own turn. A larger fan-out goes on in turns of the flush task. About
+/// 50 microseconds of pushes, during which the channel's shard is locked.
+pub const FANOUT_BUDGET: usize = 1024;
+
+/// What a turn works with and leaves behind. Kept from turn to turn, so that nothing is allocated on the way.
+#[derive(Default)]
+pub struct Workspace {
+    /// Replies that are not in the outbox yet.
+    pub reply: Vec<u8>,
+    /// Clients that must be woken, first come first served.
+    pub ready: VecDeque<Waker>,
+    /// Clients that were closed because they do not keep up.
+    pub overflowed: Vec<u64>,
+    /// Work that may still be done in this turn: a command costs one, and so does each receiver it reaches.
+    pub budget: usize,
+    /// What the turn came to.
+    pub counts: Turn,
+    frame: Vec<u8>,
+}
+
+impl Workspace {
+    /// Notes that so much of the turn's budget is used.
+    pub fn spend(&mut self, amount: usize) {
+        self.budget = self.budget.saturating_sub(amount);
+    }
+}
+
+/// What a handler is given.
+pub struct Context<'a> {
+    /// What clients share.
+    pub broker: &'a Broker,
+    /// The client.
+    pub session: &'a mut Session,
+    /// What MULTI has queued.
+    transaction: &'a mut Option<Box<Transaction>>,
+    /// What the turn works with.
+    pub workspace: &'a mut Workspace,
+    /// The time of the turn.
+    pub now: Now,
+    /// Inside EXEC: replies stay together until all have run.
+    executing: bool,
+}
+
+impl Context<'_> {
+    /// A writer to the end of the replies.
+    pub fn reply(&mut self) -> Reply<'_> {
+        Reply::new(&mut self.workspace.reply, self.session.protocol)
+    }
+
+    /// Replies `+OK`.
+    pub fn ok(&mut self) -> Result<Flow, Error> {
+        self.reply().simple("OK");
+        Ok(Flow::Done)
+    }
+
+    /// What a delivery needs.
+    fn delivery(&mut self) -> Delivery<'_> {
+        Delivery {
+            limit: self.session.config().client_output_buffer_limit.pubsub,
+            now: self.now,
+            ready: &mut self.workspace.ready,
+            overflowed: &mut self.workspace.overflowed,
+            frame: &mut self.workspace.frame,
+            budget: FANOUT_BUDGET,
+        }
+    }
+}
+
+/// What a command came to.
+pub enum Flow {
+    /// The reply is complete.
+    Done,
+    /// There is more to do.
+    Later(Box<dyn Resume>),
+}
+
+/// The rest of a command that did not end in its first turn.
+pub trait Resume: Send {
+    /// Goes on.
+    ///
+    /// # Errors
+    /// The command ends with this error as its reply.
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error>;
+}
+
+/// How a resumed command stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The reply is complete.
+    Done,
+    /// The turn's budget is used up; go on in the next turn.
+    Yield,
+    /// A fan-out must end first; go on when the outbox says so.
+    Wait,
+}
+
+/// Executes a client's requests, one after the other.
+pub struct Interpreter {
+    /// The client.
+    pub session: Session,
+    transaction: Option<Box<Transaction>>,
+    suspended: Option<Suspended>,
+}
+
+/// A command that has more to do.
+struct Suspended {
+    work: Box<dyn Resume>,
+    row: &'static Row,
+    /// What it has replied so far: it goes out when it is whole.
+    partial: Vec<u8>,
+    holds: bool,
+    progress: Progress,
+}
+
+impl Interpreter {
+    /// For a client that has just connected.
+    pub fn new(session: Session) -> Self {
+        Interpreter { session, transaction: None, suspended: None }
+    }
+
+    /// How the command stands that has more to do, if there is one. Until it is done no other may be executed.
+    pub fn suspended(&self) -> Option<Progress> {
+        self.suspended.as_ref().map(|suspended| suspended.progress)
+    }
+
+    /// Executes a request as far as the turn's budget goes.
+    pub fn execute(&mut self, broker: &Broker, workspace: &mut Workspace, now: Now, request: Request<'_>) {
+        debug_assert!(self.suspended.is_none(), "one command at a time");
+        workspace.spend(1);
+        let start = workspace.reply.len();
+        let mut context = Context {
+            broker,
+            session: &mut self.session,
+            transaction: &mut self.transaction,
+            workspace,
+            now,
+            executing: false,
+        };
+        let found = match admit(&mut context, request) {
+            Ok(Some(found)) => found,
+            Ok(None) => return settle_replies(&mut self.session, workspace, start, false),
+            Err(error) => {
+                refuse(&mut context, &error);
+                return settle_replies(&mut self.session, workspace, start, false);
+            }
+        };
+        let row = found.row;
+        context.session.client.last_command.store(found.number, Ordering::Relaxed);
+        context.workspace.counts.commands += 1;
+        let holds =
+            row.flags.has(Flags::DELIVERS) && (context.session.is_subscribed() || context.transaction.is_some());
+        if holds {
+            context.session.outbox().hold();
+        }
+        match run(&mut context, row, request) {
+            Ok(Flow::Done) => {}
+            Ok(Flow::Later(work)) => {
+                let partial = workspace.reply.split_off(start);
+                self.suspended = Some(Suspended { work, row, partial, holds, progress: Progress::Yield });
+                return;
+            }
+            Err(error) => fail(&mut context, &error),
+        }
+        self.finish(workspace, now, row, start, holds);
+    }
+
+    /// Goes on with the command that has more to do.
+    pub fn resume(&mut self, broker: &Broker, workspace: &mut Workspace, now: Now) {
+        let Some(mut suspended) = self.suspended.take() else { return };
+        let start = workspace.reply.len();
+        workspace.reply.append(&mut suspended.partial);
+        let mut context = Context {
+            broker,
+            session: &mut self.session,
+            transaction: &mut self.transaction,
+            workspace,
+            now,
+            executing: false,
+        };
+        match suspended.work.resume(&mut context) {
+            Ok(Progress::Done) => {}
+            Ok(progress) => {
+                suspended.partial = workspace.reply.split_off(start);
+                suspended.progress = progress;
+                self.suspended = Some(suspended);
+                return;
+            }
+            Err(error) => fail(&mut context, &error),
+        }
+        self.finish(workspace, now, suspended.row, start, suspended.holds);
+    }
+
+    fn finish(&mut self, workspace: &mut Workspace, now: Now, row: &Row, start: usize, holds: bool) {
+        settle_replies(&mut self.session, workspace, start, row.flags.has(Flags::CONFIRMS));
+        if holds || self.session.is_subscribed() {
+            // Others deliver to this client at any time: each reply takes its place before the next message.
+            flush(&self.session, &mut workspace.reply, now);
+        }
+        if holds {
+            self.session.outbox().release();
+        }
+    }
+}
+
+/// Moves the replies so far into the outbox. Returns the bytes that then wait there.
+pub fn flush(session: &Session, reply: &mut Vec<u8>, now: Now) -> usize {
+    if reply.is_empty() {
+        return session.outbox().waiting();
+    }
+    let waiting = session.outbox().push_replies(reply, &session.output_limit(), now);
+    reply.clear();
+    waiting.unwrap_or(0)
+}
+
+/// Drops replies that the client does not want. (CLIENT REPLY.)
+fn settle_replies(session: &mut Session, workspace: &mut Workspace, start: usize, confirms: bool) {
+    match session.reply_mode {
+        ReplyMode::On => return,
+        ReplyMode::Off => {}
+        ReplyMode::SkipNext => session.reply_mode = ReplyMode::Skip,
+        ReplyMode::Skip => session.reply_mode = ReplyMode::On,
+    }
+    if !confirms {
+        workspace.reply.truncate(start);
+    }
+}
+
+/// The checks that every command passes. `None`: it was queued by MULTI.
+fn admit(context: &mut Context<'_>, request: Request<'_>) -> Result<Option<Found>, Error> {
+    let found = find(request)?;
+    let row = found.row;
+    if !row.accepts(request.len()) {
+        return Err(Error::WrongArity(row.name));
+    }
+    authorize(context.session, row, request)?;
+    let in_transaction = context.transaction.is_some();
+    if in_transaction && row.flags.has(Flags::NO_MULTI) {
+        return Err(Error::NotAllowedInTransaction);
+    }
+    let subscribed_mode = context.session.protocol == Protocol::Resp2 && context.session.is_subscribed();
+    if subscribed_mode && !row.flags.has(Flags::SUBSCRIBED_MODE) {
+        return Err(Error::SubscribedMode(row.name));
+    }
+    match context.transaction.as_deref_mut() {
+        Some(transaction) if !row.flags.has(Flags::NOT_QUEUED) => {
+            transaction.queue(context.session, found, request)?;
+            context.reply().simple("QUEUED");
+            Ok(None)
+        }
+        _ => Ok(Some(found)),
+    }
+}
+
+/// The row that a request means.
+fn find(request: Request<'_>) -> Result<Found, Error> {
+    let name = request.argument(0);
+    let Some(found) = table::find(name) else {
+        let http = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
+        return Err(if http { Error::CrossProtocol } else { Error::unknown_command(request) });
+    };
+    if !matches!(found.row.action, Action::Subcommands(_)) {
+        return Ok(found);
+    }
+    if request.len() < 2 {
+        return Err(Error::WrongArity(found.row.name));
+    }
+    table::find_subcommand(found.row, request.argument(1)).ok_or_else(|| Error::UnknownSubcommand {
+        name: request.argument(1).to_vec(),
+        container: found.row.name,
+    })
+}
+
+/// Whether the client may do this. Every way to a handler leads through here, EXEC's included.
+fn authorize(session: &Session, row: &Row, _request: Request<'_>) -> Result<(), Error> {
+    if !session.authenticated && !row.flags.has(Flags::NO_AUTH) {
+        return Err(Error::NoAuth);
+    }
+    Ok(())
+}
+
+fn run(context: &mut Context<'_>, row: &Row, request: Request<'_>) -> Result<Flow, Error> {
+    match row.action {
+        Action::Run(handler) => handler(context, request),
+        Action::Subcommands(_) => Err(Error::WrongArity(row.name)),
+    }
+}
+
+/// Replies with an error of a command that ran.
+fn fail(context: &mut Context<'_>, error: &Error) {
+    context.workspace.counts.errors += 1;
+    context.reply().error(&error.text());
+}
+
+/// Replies with the error of a command that did not get to run: a transaction cannot succeed without it.
+fn refuse(context: &mut Context<'_>, error: &Error) {
+    if *error == Error::CrossProtocol {
+        context.session.closing = true;
+        return;
+    }
+    if let Some(transaction) = context.transaction.as_deref_mut() {
+        transaction.spoil();
+    }
+    fail(context, error);
+}

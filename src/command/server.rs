@@ -1,0 +1,180 @@
+//! INFO, DEBUG and what else concerns the server.
+//!
+//! Owns their syntax and INFO's fields, whose names are Redis's since monitoring reads them.
+
+use std::fmt::Write;
+
+use super::connection::REDIS_VERSION;
+use super::spec::{Action, Flags, Row};
+use super::{Context, Error, Flow};
+use crate::broker::Broker;
+use crate::broker::stats::Counter;
+use crate::config::Permission;
+use crate::resp::push::ChannelKind;
+use crate::resp::request::Request;
+use crate::time::Now;
+
+/// The rows of this group.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "info",
+        arity: -1,
+        flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
+        summary: "Returns information and statistics about the server.",
+        action: Action::Run(info),
+    },
+    Row {
+        name: "debug",
+        arity: -2,
+        flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE),
+        summary: "A container for debugging commands.",
+        action: Action::Subcommands(&[Row {
+            name: "debug|panic",
+            arity: 2,
+            flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE),
+            summary: "Panics in the handler, which ends this connection and no other.",
+            action: Action::Run(panic_on_demand),
+        }]),
+    },
+];
+
+/// Replies with the lines of a container's HELP.
+pub(super) fn help(context: &mut Context<'_>, container: &str, lines: &[&str]) {
+    let mut reply = context.reply();
+    reply.array(lines.len() + 3);
+    reply.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    for line in lines.iter().chain(&["HELP", "    Prints this help."]) {
+        reply.simple(line);
+    }
+}
+
+fn panic_on_demand(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
+    let allowed = match context.session.config().enable_debug_command {
+        Permission::No => false,
+        Permission::Local => context.session.client.address.is_local(),
+        Permission::Yes => true,
+    };
+    if !allowed {
+        return Err(Error::DebugNotAllowed);
+    }
+    panic!("DEBUG PANIC was called by client {}", context.session.id());
+}
+
+/// A section of INFO.
+struct Section {
+    name: &'static str,
+    write: fn(&mut String, &Broker, Now),
+}
+
+const SECTIONS: &[Section] = &[
+    Section { name: "Server", write: server_section },
+    Section { name: "Clients", write: clients_section },
+    Section { name: "Memory", write: memory_section },
+    Section { name: "Persistence", write: |text, _, _| field(text, "loading", 0) },
+    Section { name: "Stats", write: stats_section },
+    Section { name: "Replication", write: replication_section },
+    Section { name: "Cluster", write: |text, _, _| field(text, "cluster_enabled", 0) },
+    Section { name: "Keyspace", write: |_, _, _| () },
+];
+
+fn info(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
+    let wanted = |name: &str| {
+        request.len() == 1
+            || request.arguments_from(1).any(|argument| {
+                argument.eq_ignore_ascii_case(name.as_bytes())
+                    || [&b"all"[..], b"everything", b"default"]
+                        .iter()
+                        .any(|all| argument.eq_ignore_ascii_case(all))
+            })
+    };
+    let mut text = String::new();
+    for section in SECTIONS.iter().filter(|section| wanted(section.name)) {
+        if !text.is_empty() {
+            text.push_str("\r\n");
+        }
+        text.push_str("# ");
+        text.push_str(section.name);
+        text.push_str("\r\n");
+        (section.write)(&mut text, context.broker, context.now);
+    }
+    context.reply().verbatim(text.as_bytes());
+    Ok(Flow::Done)
+}
+
+fn field(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    // Writing to a string does not fail.
+    let _ = write!(text, "{name}:{value}\r\n");
+}
+
+fn server_section(text: &mut String, broker: &Broker, now: Now) {
+    let uptime = now.monotonic.saturating_sub(broker.started.monotonic).as_secs();
+    let config = broker.config();
+    field(text, "redis_version", REDIS_VERSION);
+    field(text, "hereabouts_version", env!("CARGO_PKG_VERSION"));
+    field(text, "redis_mode", "standalone");
+    field(text, "os", std::env::consts::OS);
+    field(text, "arch_bits", usize::BITS);
+    field(text, "process_id", broker.identity.process_id);
+    field(text, "run_id", &broker.identity.run_id);
+    field(text, "tcp_port", config.port.unwrap_or(0));
+    field(text, "server_time_usec", now.unix.as_micros());
+    field(text, "uptime_in_seconds", uptime);
+    field(text, "uptime_in_days", uptime / 86_400);
+    field(text, "executable", &broker.identity.executable);
+    field(text, "config_file", &broker.identity.config_file);
+}
+
+fn clients_section(text: &mut String, broker: &Broker, _: Now) {
+    let mut subscribed = 0;
+    let mut after = 0;
+    loop {
+        let page = broker.clients.after(after, 1024);
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        subscribed += page.iter().filter(|client| client.is_subscribed()).count();
+    }
+    field(text, "connected_clients", broker.clients.len());
+    field(text, "maxclients", broker.config().maxclients);
+    field(text, "blocked_clients", 0);
+    field(text, "tracking_clients", 0);
+    field(text, "pubsub_clients", subscribed);
+}
+
+fn memory_section(text: &mut String, broker: &Broker, _: Now) {
+    let resident = (broker.identity.resident_bytes)();
+    field(text, "used_memory", resident);
+    field(text, "used_memory_rss", resident);
+    field(text, "maxmemory", 0);
+}
+
+fn stats_section(text: &mut String, broker: &Broker, _: Now) {
+    let counters = [
+        ("total_connections_received", Counter::ConnectionsReceived),
+        ("total_commands_processed", Counter::CommandsProcessed),
+        ("total_net_input_bytes", Counter::InputBytes),
+        ("total_net_output_bytes", Counter::OutputBytes),
+        ("rejected_connections", Counter::ConnectionsRejected),
+        ("accept_errors", Counter::AcceptErrors),
+        ("total_error_replies", Counter::ErrorReplies),
+        ("client_query_buffer_limit_disconnections", Counter::QueryLimitDisconnections),
+        ("client_output_buffer_limit_disconnections", Counter::OutputLimitDisconnections),
+        ("client_write_timeout_disconnections", Counter::WriteTimeoutDisconnections),
+        ("client_idle_disconnections", Counter::IdleDisconnections),
+        ("client_panics", Counter::Panics),
+        ("pubsub_messages_published", Counter::MessagesPublished),
+        ("pubsub_messages_delivered", Counter::MessagesDelivered),
+    ];
+    for (name, counter) in counters {
+        field(text, name, broker.stats.total(counter));
+    }
+    field(text, "pubsub_channels", broker.subscriptions.channels(ChannelKind::Global));
+    field(text, "pubsub_patterns", broker.subscriptions.patterns());
+    field(text, "pubsubshard_channels", broker.subscriptions.channels(ChannelKind::Shard));
+}
+
+fn replication_section(text: &mut String, broker: &Broker, _: Now) {
+    field(text, "role", "master");
+    field(text, "connected_slaves", 0);
+    field(text, "master_replid", &broker.identity.run_id);
+    field(text, "master_repl_offset", 0);
+}

@@ -1,0 +1,100 @@
+//! What a row of the command table says.
+//!
+//! Owns the row's type. Dispatch, COMMAND, statistics and documentation read rows and repeat nothing of them. The facts
+//! (name, arity, flags, positions) are those of Redis's own command table where the command is Redis's.
+
+use super::{Context, Error, Flow};
+use crate::resp::request::Request;
+
+/// Does what the command says. The table has checked arity, authentication and permission, and a handler never
+/// checks them again; it never waits.
+pub type Handler = fn(&mut Context<'_>, Request<'_>) -> Result<Flow, Error>;
+
+/// A set of facts about a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(u32);
+
+impl Flags {
+    /// No facts.
+    pub const NONE: Flags = Flags(0);
+    /// Redis `pubsub`.
+    pub const PUBSUB: Flags = Flags(1);
+    /// Redis `noscript`.
+    pub const NOSCRIPT: Flags = Flags(1 << 1);
+    /// Redis `loading`.
+    pub const LOADING: Flags = Flags(1 << 2);
+    /// Redis `stale`.
+    pub const STALE: Flags = Flags(1 << 3);
+    /// Redis `fast`.
+    pub const FAST: Flags = Flags(1 << 4);
+    /// Redis `admin`.
+    pub const ADMIN: Flags = Flags(1 << 5);
+    /// Redis `no_auth`: allowed before authentication.
+    pub const NO_AUTH: Flags = Flags(1 << 6);
+    /// Redis `no_multi`: not allowed inside MULTI.
+    pub const NO_MULTI: Flags = Flags(1 << 7);
+    /// Redis `allow_busy`.
+    pub const ALLOW_BUSY: Flags = Flags(1 << 8);
+    /// Redis `blocking`.
+    pub const BLOCKING: Flags = Flags(1 << 9);
+    /// Redis `skip_slowlog`.
+    pub const SKIP_SLOWLOG: Flags = Flags(1 << 10);
+    /// Redis `sentinel`.
+    pub const SENTINEL: Flags = Flags(1 << 11);
+    /// Allowed to a RESP2 client that has subscriptions.
+    pub const SUBSCRIBED_MODE: Flags = Flags(1 << 16);
+    /// Executed inside MULTI at once instead of being queued.
+    pub const NOT_QUEUED: Flags = Flags(1 << 17);
+    /// May deliver messages to the client that sends it: those must come behind the reply.
+    pub const DELIVERS: Flags = Flags(1 << 18);
+    /// Replies with confirmations, which CLIENT REPLY does not silence.
+    pub const CONFIRMS: Flags = Flags(1 << 19);
+
+    /// Both sets of facts.
+    pub const fn and(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether all of `other` hold.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// What happens when the command is called.
+#[derive(Clone, Copy)]
+pub enum Action {
+    /// The handler runs.
+    Run(Handler),
+    /// The first argument names one of these.
+    Subcommands(&'static [Row]),
+}
+
+/// One command, or one subcommand of a container.
+pub struct Row {
+    /// Lower case; a subcommand's is `container|subcommand`.
+    pub name: &'static str,
+    /// Number of arguments, the command's name included (of a subcommand: both names); negative: at least so many.
+    pub arity: i32,
+    /// Facts about it.
+    pub flags: Flags,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// What happens.
+    pub action: Action,
+}
+
+impl Row {
+    /// The name without that of the container.
+    pub fn own_name(&self) -> &'static str {
+        self.name.rsplit_once('|').map_or(self.name, |(_, own)| own)
+    }
+
+    /// Whether so many arguments are right. (Redis `commandCheckArity`.)
+    pub fn accepts(&self, arguments: usize) -> bool {
+        match usize::try_from(self.arity) {
+            Ok(exactly) => arguments == exactly,
+            Err(_) => arguments >= self.arity.unsigned_abs() as usize,
+        }
+    }
+}

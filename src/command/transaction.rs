@@ -1,0 +1,205 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+//!
+//! Owns the queue of a transaction. EXEC runs the commands in order and replies with all results as a whole; between
+//! them other connections' commands may run, since there is no data that could be seen half changed.
+
+use super::spec::{Action, Flags, Row};
+use super::table::Found;
+use super::{Context, Error, Flow, Progress, Resume, authorize, fail, run};
+use crate::broker::session::Session;
+use crate::outbox::CloseReason;
+use crate::resp::request::{OwnedRequest, Request};
+use crate::sync::atomic::Ordering;
+
+/// Bytes that an EXEC's reply, which cannot be sent in parts, may have: above, the client is closed as one that goes
+/// over its output limit.
+const EXEC_REPLY_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// What a queued command takes beside its arguments' bytes.
+const QUEUED_OVERHEAD_BYTES: usize = size_of::<Queued>();
+/// What a queued argument takes beside its bytes.
+const ARGUMENT_OVERHEAD_BYTES: usize = 8;
+
+const CONTROLLING: Flags =
+    Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::NOT_QUEUED);
+
+/// The rows of this group.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "multi",
+        arity: 1,
+        flags: CONTROLLING.and(Flags::ALLOW_BUSY),
+        summary: "Starts a transaction.",
+        action: Action::Run(multi),
+    },
+    Row {
+        name: "exec",
+        arity: 1,
+        flags: Flags::NOSCRIPT
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::SKIP_SLOWLOG)
+            .and(Flags::NOT_QUEUED)
+            .and(Flags::DELIVERS),
+        summary: "Executes all commands in a transaction.",
+        action: Action::Run(exec),
+    },
+    Row {
+        name: "discard",
+        arity: 1,
+        flags: CONTROLLING.and(Flags::ALLOW_BUSY),
+        summary: "Discards a transaction.",
+        action: Action::Run(|context, _| {
+            if context.transaction.is_none() {
+                return Err(Error::DiscardWithoutMulti);
+            }
+            take(context);
+            context.ok()
+        }),
+    },
+    Row {
+        name: "watch",
+        arity: -2,
+        flags: CONTROLLING.and(Flags::ALLOW_BUSY),
+        summary: "Does nothing: there are no keys that could change.",
+        action: Action::Run(|context, _| match context.transaction {
+            Some(_) => Err(Error::WatchInsideMulti),
+            None => context.ok(),
+        }),
+    },
+    Row {
+        name: "unwatch",
+        arity: 1,
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
+        summary: "Does nothing: there are no keys that could change.",
+        action: Action::Run(|context, _| context.ok()),
+    },
+];
+
+/// What MULTI has queued.
+#[derive(Default)]
+pub(super) struct Transaction {
+    queue: Vec<Queued>,
+    bytes: usize,
+    /// A command was refused: EXEC will refuse them all.
+    spoiled: bool,
+}
+
+struct Queued {
+    row: &'static Row,
+    request: OwnedRequest,
+}
+
+impl Transaction {
+    /// Adds a command to the queue.
+    pub(super) fn queue(&mut self, session: &Session, found: Found, request: Request<'_>) -> Result<(), Error> {
+        let config = session.config();
+        let bytes =
+            QUEUED_OVERHEAD_BYTES + request.argument_bytes() + request.len() * ARGUMENT_OVERHEAD_BYTES;
+        if self.queue.len() >= config.max_multi_commands {
+            return Err(Error::TransactionTooLong(config.max_multi_commands));
+        }
+        if self.bytes + bytes > config.client_query_buffer_limit {
+            return Err(Error::TransactionTooBig);
+        }
+        // What cannot succeed any more is checked, but not kept.
+        if !self.spoiled {
+            self.bytes += bytes;
+            self.queue.push(Queued { row: found.row, request: request.to_owned() });
+        }
+        session.client.queued.store(self.queue.len() as i32, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A command was refused.
+    pub(super) fn spoil(&mut self) {
+        self.spoiled = true;
+        self.queue = Vec::new();
+        self.bytes = 0;
+    }
+}
+
+fn multi(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
+    if context.transaction.is_some() {
+        return Err(Error::NestedMulti);
+    }
+    *context.transaction = Some(Box::default());
+    context.session.client.queued.store(0, Ordering::Relaxed);
+    context.ok()
+}
+
+fn take(context: &mut Context<'_>) -> Option<Box<Transaction>> {
+    context.session.client.queued.store(-1, Ordering::Relaxed);
+    context.transaction.take()
+}
+
+fn exec(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
+    let Some(transaction) = take(context) else { return Err(Error::ExecWithoutMulti) };
+    if transaction.spoiled {
+        return Err(Error::ExecAborted);
+    }
+    context.reply().array(transaction.queue.len());
+    let mut rest = ExecRest { queue: transaction.queue, next: 0, inner: None };
+    Ok(match rest.resume(context)? {
+        Progress::Done => Flow::Done,
+        Progress::Yield | Progress::Wait => Flow::Later(Box::new(rest)),
+    })
+}
+
+/// An EXEC under way.
+struct ExecRest {
+    queue: Vec<Queued>,
+    next: usize,
+    /// The command before `next` has more to do.
+    inner: Option<Box<dyn Resume>>,
+}
+
+impl Resume for ExecRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        let executing = std::mem::replace(&mut context.executing, true);
+        let progress = self.run_some(context);
+        context.executing = executing;
+        Ok(progress)
+    }
+}
+
+impl ExecRest {
+    fn run_some(&mut self, context: &mut Context<'_>) -> Progress {
+        if let Some(mut inner) = self.inner.take() {
+            match inner.resume(context) {
+                Ok(Progress::Done) => {}
+                Ok(progress) => {
+                    self.inner = Some(inner);
+                    return progress;
+                }
+                Err(error) => fail(context, &error),
+            }
+        }
+        while self.next < self.queue.len() {
+            if context.workspace.budget == 0 {
+                return Progress::Yield;
+            }
+            if context.workspace.reply.len() > EXEC_REPLY_BYTES_MAX {
+                context.workspace.overflowed.push(context.session.id());
+                context.workspace.ready.extend(context.session.outbox().close(CloseReason::OutputLimit));
+                return Progress::Done;
+            }
+            context.workspace.spend(1);
+            context.workspace.counts.commands += 1;
+            let queued = &self.queue[self.next];
+            self.next += 1;
+            let request = queued.request.as_request();
+            // Rights may have changed since the command was queued.
+            let result =
+                authorize(context.session, queued.row, request).and_then(|()| run(context, queued.row, request));
+            match result {
+                Ok(Flow::Done) => {}
+                Ok(Flow::Later(work)) => {
+                    self.inner = Some(work);
+                    return Progress::Yield;
+                }
+                Err(error) => fail(context, &error),
+            }
+        }
+        Progress::Done
+    }
+}

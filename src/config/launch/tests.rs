@@ -1,0 +1,117 @@
+//! Command lines.
+
+use super::*;
+
+fn start(line: &[&str]) -> Result<Launch, Stop> {
+    let arguments = ["hereabouts"].iter().chain(line).map(OsString::from);
+    load(arguments, &|path| match path.to_str() {
+        Some("file") => Ok(b"port 1\nmaxclients 5\nsave 900 1\nappendonly yes".to_vec()),
+        Some("bad") => Ok(b"port x\nfoo 1".to_vec()),
+        Some("-") => Ok(b"port 9".to_vec()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    })
+}
+
+fn launch(line: &[&str]) -> Launch {
+    start(line).unwrap_or_else(|stop| panic!("{line:?}: {stop:?}"))
+}
+
+fn printed(line: &[&str]) -> String {
+    match start(line) {
+        Err(Stop::Done(text)) => text,
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+fn problems(line: &[&str]) -> String {
+    match start(line) {
+        Err(Stop::Failed(text)) => text,
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn without_arguments_all_is_default() {
+    let launch = launch(&[]);
+    assert_eq!((launch.config, launch.file, launch.notices), (Config::default(), None, vec![]));
+}
+
+#[test]
+fn flags_override_the_file_and_the_last_one_counts() {
+    let launch = launch(&["file", "--PORT", "2", "--port=3"]);
+    assert_eq!((launch.config.port, launch.config.maxclients), (Some(3), 5));
+    assert!(launch.file.unwrap().is_absolute());
+}
+
+#[test]
+fn values_go_on_until_the_next_flag() {
+    let config =
+        launch(&["--bind", "::1", "-127.0.0.1", "--requirepass", "-p", "--save", "", "--logfile", ""]).config;
+    assert_eq!(config.bind, ["::1", "-127.0.0.1"]);
+    assert_eq!(config.requirepass, b"-p");
+    assert_eq!(config.ignored["save"], b"");
+}
+
+#[test]
+fn limits_of_several_classes() {
+    let option = "--client-output-buffer-limit";
+    let limits = launch(&[option, "pubsub", "1mb", "512kb", "10", option, "normal 1 2 3"]).config;
+    assert_eq!(limits.client_output_buffer_limit.pubsub.hard_bytes, 1 << 20);
+    assert_eq!(limits.client_output_buffer_limit.normal.hard_bytes, 1);
+}
+
+#[test]
+fn save_on_the_command_line_replaces_the_files() {
+    assert_eq!(launch(&["file"]).config.ignored["save"], b"900 1");
+    assert_eq!(launch(&["file", "--save", "1", "1", "--save", "2 2"]).config.ignored["save"], b"1 1 2 2");
+}
+
+#[test]
+fn standard_input_is_a_file_without_a_path() {
+    let launch = launch(&["-", "--maxclients", "7"]);
+    assert_eq!((launch.config.port, launch.config.maxclients, launch.file), (Some(9), 7, None));
+}
+
+#[test]
+fn notices_come_from_files_and_flags() {
+    let notices = launch(&["file", "--daemonize", "no"]).notices;
+    assert_eq!(
+        notices.iter().map(|notice| notice.directive).collect::<Vec<_>>(),
+        ["save", "appendonly", "daemonize"]
+    );
+}
+
+#[test]
+fn help_and_version() {
+    assert_eq!(printed(&["--version"]), format!("hereabouts {}\n", env!("CARGO_PKG_VERSION")));
+    let help = printed(&["--help"]);
+    for row in crate::config::options::all() {
+        let listed = help.contains(&format!("--{} <", row.name));
+        assert_eq!(listed, row.is_served(), "{}", row.name);
+    }
+}
+
+#[test]
+fn check_config() {
+    assert_eq!(printed(&["--check-config"]), "ok");
+    assert!(printed(&["file", "--check-config"]).ends_with("Nothing is stored on disk.\nok"));
+    assert!(printed(&["--check-config", "file"]).ends_with("\nok"));
+    let problems = problems(&["--check-config", "bad"]);
+    assert!(problems.contains("'port x'") && problems.contains("'foo 1'"), "{problems}");
+}
+
+#[test]
+fn problems_name_the_flag() {
+    for (line, expected) in [
+        (&["--foo", "3"][..], "unexpected argument '--foo' found"),
+        (&["--port", "3", "4"], ">>> '--port 3 4'\nwrong number of arguments"),
+        (&["--port", "x"], ">>> '--port x'\nargument couldn't be parsed into an integer"),
+        (&["--port"], "a value is required for '--port <number|auto>'"),
+        (&["--tls-port", "1"], ">>> '--tls-port 1'\nnot supported"),
+        (&["gone"], "can't open the configuration file 'gone'"),
+        (&["file", "file"], "unexpected argument 'file' found"),
+    ] {
+        let problem = problems(line);
+        assert!(problem.contains(expected), "{line:?}: {problem}");
+    }
+}

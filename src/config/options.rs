@@ -1,0 +1,408 @@
+//! The option table: every option by name, with all that is known of it except its value.
+//!
+//! Owns the rows that are served; those that Redis knows and that have no meaning here are in `redis.rs`. Files,
+//! flags, CONFIG and the documentation read this table and repeat nothing of it. Must not know where a value came
+//! from.
+
+use super::format::{
+    Bytes, Check, Format, Integer, LimitsByClass, Memory, Milliseconds, Named, Octal, Path, Port, Seconds,
+    Text, Words, YesNo,
+};
+use super::{Config, LogLevel, Permission, redis};
+
+/// An option.
+pub struct Row {
+    /// As files, flags and CONFIG know it.
+    pub name: &'static str,
+    /// An older name.
+    pub alias: Option<&'static str>,
+    /// What it takes, for a reader: `yes|no`, `seconds`, `bytes`. Empty where nothing is served.
+    pub values: &'static str,
+    /// The default, as CONFIG GET prints it.
+    pub default: &'static str,
+    /// CONFIG SET may change it. (For Redis's options: where Redis's may.)
+    pub mutable: bool,
+    /// Takes several values.
+    pub several: bool,
+    /// Given again in a file, it adds to what was there. (Only Redis's `save`.)
+    pub accumulates: bool,
+    /// What it does, and why the default is what it is; of an option that is not served, why not.
+    pub doc: &'static str,
+    /// What becomes of its value.
+    pub fate: Fate,
+}
+
+/// What becomes of an option's value.
+pub enum Fate {
+    /// It is a field of the configuration.
+    Served(Accessors),
+    /// It is checked, kept and shown, and has no meaning here.
+    Ignored(Checked),
+    /// To ignore it would leave the operator with less than he asked for (access control, encryption): only the
+    /// default is taken.
+    Refused(Checked),
+}
+
+/// Reads and writes one field of the configuration.
+pub struct Accessors {
+    get: fn(&Config) -> Vec<u8>,
+    set: fn(&mut Config, &[&[u8]]) -> Result<(), String>,
+}
+
+/// The syntax of an option that is not served.
+pub struct Checked(&'static dyn Check);
+
+impl Row {
+    /// The value as CONFIG GET prints it. Bytes, as passwords may be any.
+    pub fn get(&self, config: &Config) -> Vec<u8> {
+        match &self.fate {
+            Fate::Served(field) => (field.get)(config),
+            Fate::Ignored(_) | Fate::Refused(_) => {
+                config.ignored.get(self.name).cloned().unwrap_or_else(|| self.default.into())
+            }
+        }
+    }
+
+    /// Sets the value, or leaves it and says which rule `values` break, in Redis's words. Whether the option is
+    /// mutable is for the caller to look at.
+    ///
+    /// An option of several values may have them in one, with blanks between: so CONFIG SET gets them.
+    ///
+    /// # Errors
+    /// The rule, without the option's name.
+    pub fn set(&self, config: &mut Config, values: &[impl AsRef<[u8]>]) -> Result<(), String> {
+        let values = values.iter().map(AsRef::as_ref);
+        let values: Vec<&[u8]> = if self.several {
+            values
+                .flat_map(|value| value.split(|byte| *byte == b' '))
+                .filter(|word| !word.is_empty())
+                .collect()
+        } else {
+            values.collect()
+        };
+        match &self.fate {
+            Fate::Served(field) => (field.set)(config, &values),
+            Fate::Ignored(Checked(format)) => {
+                config.ignored.insert(self.name, format.canonical(&values)?);
+                Ok(())
+            }
+            Fate::Refused(Checked(format)) => {
+                if format.canonical(&values)? != self.default.as_bytes() {
+                    return Err(refusal(self.doc));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it is a field of the configuration.
+    pub fn is_served(&self) -> bool {
+        matches!(self.fate, Fate::Served(_))
+    }
+
+    const fn served(
+        name: &'static str,
+        values: &'static str,
+        default: &'static str,
+        field: Accessors,
+        doc: &'static str,
+    ) -> Row {
+        let fate = Fate::Served(field);
+        Row {
+            name,
+            alias: None,
+            values,
+            default,
+            mutable: true,
+            several: false,
+            accumulates: false,
+            doc,
+            fate,
+        }
+    }
+
+    pub(super) const fn ignored(
+        name: &'static str,
+        format: &'static dyn Check,
+        default: &'static str,
+        reason: &'static str,
+    ) -> Row {
+        Row {
+            name,
+            alias: None,
+            values: "",
+            default,
+            mutable: true,
+            several: false,
+            accumulates: false,
+            doc: reason,
+            fate: Fate::Ignored(Checked(format)),
+        }
+    }
+
+    pub(super) const fn refused(
+        name: &'static str,
+        format: &'static dyn Check,
+        default: &'static str,
+        reason: &'static str,
+    ) -> Row {
+        Row { fate: Fate::Refused(Checked(format)), ..Row::ignored(name, format, default, reason) }
+    }
+
+    pub(super) const fn alias(self, alias: &'static str) -> Row {
+        Row { alias: Some(alias), ..self }
+    }
+
+    pub(super) const fn immutable(self) -> Row {
+        Row { mutable: false, ..self }
+    }
+
+    pub(super) const fn several(self) -> Row {
+        Row { several: true, ..self }
+    }
+
+    pub(super) const fn accumulating(self) -> Row {
+        Row { accumulates: true, ..self.several() }
+    }
+}
+
+/// The error of an option that is refused.
+pub(super) fn refusal(reason: &str) -> String {
+    format!("not supported: {reason}")
+}
+
+/// The row of an option, by its name or its alias, in any case.
+pub fn find(name: &[u8]) -> Option<&'static Row> {
+    let is_name = |known: &str| known.as_bytes().eq_ignore_ascii_case(name);
+    all().find(|row| is_name(row.name) || row.alias.is_some_and(is_name))
+}
+
+/// Every row: first what is served, in the order of the documentation.
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    SERVED.iter().chain(redis::UNSERVED)
+}
+
+/// The accessors of a field in a format; the compiler sees to it that they fit.
+macro_rules! field {
+    ($field:ident, $format:expr) => {
+        Accessors {
+            get: |config| $format.write(&config.$field),
+            set: |config, values| $format.read(&mut config.$field, values),
+        }
+    };
+}
+
+const MIB: usize = 1024 * 1024;
+const LOG_LEVELS: Named<LogLevel> = Named(&[
+    ("debug", LogLevel::Debug),
+    ("verbose", LogLevel::Verbose),
+    ("notice", LogLevel::Notice),
+    ("warning", LogLevel::Warning),
+    ("nothing", LogLevel::Nothing),
+]);
+const PERMISSIONS: Named<Permission> =
+    Named(&[("no", Permission::No), ("yes", Permission::Yes), ("local", Permission::Local)]);
+const ADDRESSES: Words = Words { most: 16, too_many: "Too many bind addresses specified." };
+/// Redis's `INT_MAX`.
+const INT_MAX: u32 = i32::MAX.unsigned_abs();
+
+static SERVED: &[Row] = &[
+    Row::served(
+        "bind",
+        "address...",
+        "* -::*",
+        field!(bind, ADDRESSES),
+        "Addresses to listen on, 16 at most; one with a - before it may be missing on this machine. All by default: \
+         protected-mode guards what is open to strangers.",
+    )
+    .several(),
+    Row::served(
+        "port",
+        "number|auto",
+        "6379",
+        field!(port, Port),
+        "TCP port; 0 for none, auto for a free one, which is logged. 6379 is where clients look.",
+    ),
+    Row::served(
+        "unixsocket",
+        "path",
+        "",
+        field!(unixsocket, Path),
+        "Unix socket to listen on; none by default, as in Redis.",
+    )
+    .immutable(),
+    Row::served(
+        "unixsocketperm",
+        "mode",
+        "0",
+        field!(unixsocketperm, Octal { most: 0o777 }),
+        "Octal mode of the Unix socket; 0 leaves it to the umask, as Redis does.",
+    )
+    .immutable(),
+    Row::served(
+        "tcp-backlog",
+        "connections",
+        "511",
+        field!(tcp_backlog, Integer { least: 0, most: INT_MAX }),
+        "Connections that may wait to be accepted: enough for all clients to come back at once after a restart, as far as the kernel's net.core.somaxconn allows.",
+    )
+    .immutable(),
+    Row::served(
+        "tcp-keepalive",
+        "seconds",
+        "300",
+        field!(tcp_keepalive, Seconds),
+        "After how long without traffic the kernel asks whether the other side is alive; 0 for never. Clients that \
+         vanished without a word are gone within two of these periods.",
+    ),
+    Row::served(
+        "timeout",
+        "seconds",
+        "0",
+        field!(timeout, Seconds),
+        "Clients without subscriptions are closed after this long without a request; 0 for never, as pools keep idle \
+         connections.",
+    ),
+    Row::served(
+        "maxclients",
+        "number",
+        "10000",
+        field!(maxclients, Integer { least: 1, most: u32::MAX as usize }),
+        "Clients at once. Each needs a file descriptor: more need a higher limit of the system as well.",
+    ),
+    Row::served(
+        "databases",
+        "number",
+        "16",
+        field!(databases, Integer { least: 1, most: INT_MAX }),
+        "Numbers that SELECT takes, as many as clients expect of Redis. Channels are the same in all of them.",
+    )
+    .immutable(),
+    Row::served(
+        "protected-mode",
+        "yes|no",
+        "yes",
+        field!(protected_mode, YesNo),
+        "While there is no password, only clients on this machine are let in.",
+    ),
+    Row::served(
+        "requirepass",
+        "password",
+        "",
+        field!(requirepass, Bytes),
+        "Password of the default user; empty for none, and then protected-mode keeps strangers out.",
+    ),
+    Row::served(
+        "enable-debug-command",
+        "no|yes|local",
+        "no",
+        field!(enable_debug_command, PERMISSIONS),
+        "Who may call DEBUG: nobody, everybody, or clients on this machine. It can stop the server on purpose.",
+    )
+    .immutable(),
+    Row::served(
+        "client-output-buffer-limit",
+        "class hard soft seconds...",
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+        field!(client_output_buffer_limit, LimitsByClass),
+        "A client of the class (normal, pubsub: with subscriptions) is closed when its unread output reaches hard \
+         bytes, or stays at soft bytes for longer than these seconds; 0 for no limit. A subscriber that cannot keep \
+         up would otherwise take all the memory; clients that get what they ask for are held back by \
+         client-reply-backlog instead. A class that is not named keeps its limits.",
+    )
+    .several(),
+    Row::served(
+        "client-reply-backlog",
+        "bytes",
+        "16777216",
+        field!(client_reply_backlog, Memory { least: 4096, most: usize::MAX }),
+        "Unread replies at which a client's further requests wait until it reads: room for a large pipeline, not for \
+         a client that never reads.",
+    ),
+    Row::served(
+        "client-write-timeout",
+        "milliseconds",
+        "300000",
+        field!(client_write_timeout, Milliseconds),
+        "A client that has output waiting and takes no byte of it for this long is closed; 0 for never. As long as \
+         the keepalive, so that a machine that sleeps briefly is spared.",
+    ),
+    Row::served(
+        "client-query-buffer-limit",
+        "bytes",
+        "1073741824",
+        field!(client_query_buffer_limit, Memory { least: MIB, most: i64::MAX as usize }),
+        "Bytes of one client's unfinished request and its queued MULTI commands. Memory is taken only for what has \
+         arrived.",
+    ),
+    Row::served(
+        "proto-max-bulk-len",
+        "bytes",
+        "536870912",
+        field!(proto_max_bulk_len, Memory { least: MIB, most: i64::MAX as usize }),
+        "Bytes of one argument, thus of a message. Redis's limit, so that no message fails that Redis takes.",
+    ),
+    Row::served(
+        "max-multi-commands",
+        "number",
+        "100000",
+        field!(max_multi_commands, Integer { least: 1, most: u32::MAX as usize }),
+        "Commands that one MULTI may queue: more than pipelines have, and a bound to what one client can cost.",
+    ),
+    Row::served(
+        "max-subscriptions-per-client",
+        "number",
+        "1000000",
+        field!(max_subscriptions_per_client, Integer { least: 0, most: u32::MAX as usize }),
+        "Channels, shard channels and patterns of one client together: more than a backplane with a channel per user \
+         needs, and a bound to what one client can cost.",
+    ),
+    Row::served(
+        "max-patterns-per-client",
+        "number",
+        "10000",
+        field!(max_patterns_per_client, Integer { least: 0, most: u32::MAX as usize }),
+        "Patterns of one client. A publish looks at every pattern whose beginning fits.",
+    ),
+    Row::served(
+        "max-channel-length",
+        "bytes",
+        "65536",
+        field!(max_channel_length, Memory { least: 1, most: 512 * MIB }),
+        "Bytes of a channel's name or of a pattern. Names are kept as long as somebody is subscribed.",
+    ),
+    Row::served(
+        "shutdown-timeout",
+        "seconds",
+        "10",
+        field!(shutdown_timeout, Seconds),
+        "How long to go on sending what is queued when stopping. Service managers wait longer than the default.",
+    ),
+    Row::served(
+        "worker-threads",
+        "number",
+        "0",
+        field!(worker_threads, Integer { least: 0, most: 1024 }),
+        "Threads that serve connections; 0 for one per core.",
+    )
+    .immutable(),
+    Row::served(
+        "loglevel",
+        "debug|verbose|notice|warning|nothing",
+        "notice",
+        field!(loglevel, LOG_LEVELS),
+        "The least important events that are logged: notice tells of starts, stops and what an operator should see, \
+         verbose of each connection.",
+    ),
+    Row::served(
+        "logfile",
+        "path",
+        "",
+        field!(logfile, Text),
+        "File to log to, opened again on SIGHUP; empty for standard output, which is what service managers read.",
+    )
+    .immutable(),
+];
+
+#[cfg(test)]
+mod tests;

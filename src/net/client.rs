@@ -1,0 +1,409 @@
+//! The connection of one client: bytes in, requests executed, output written.
+//!
+//! Owns the socket, the bytes that are not a whole request yet, and the batch that is being written. All that it knows
+//! of the protocol and the commands is to call [`Decoder`] and [`Interpreter`]. One task per connection: it is the only
+//! one that writes to its socket; others leave output in its outbox and wake it. Start with [`Connection::run`].
+//!
+//! A connection that has nothing to do holds no buffer: reading goes through one buffer per thread, and what was
+//! written is given back.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Shared;
+use crate::broker::clients::Client;
+use crate::broker::session::Session;
+use crate::broker::stats::Counter;
+use crate::command::{Interpreter, Progress, Workspace, flush};
+use crate::outbox::{Batch, CloseReason, Taken};
+use crate::resp::reply::Reply;
+use crate::resp::request::{Decoder, ProtocolError};
+use crate::sync::atomic::Ordering;
+use crate::time::Now;
+
+/// Bytes read at once. The buffer is the thread's, not the connection's, so it costs little to have it large; a busy
+/// publisher then needs few calls.
+const READ_BYTES: usize = 64 * 1024;
+/// Work of one turn: commands executed and receivers reached. About a third of a millisecond; then others have theirs.
+const TURN_BUDGET: usize = 4096;
+/// Clients woken in one turn. With more, tokio's queue of tasks grows so long that another client's request waits for
+/// milliseconds behind them.
+pub(super) const WAKES_PER_TURN: usize = 64;
+/// Replies of one turn are moved to the outbox, and its limit is checked, when there are so many bytes of them.
+const REPLY_BYTES_PER_FLUSH: usize = 64 * 1024;
+/// Parts of a batch that are written in one call.
+const PARTS_PER_WRITE: usize = 64;
+
+thread_local! {
+    /// What a turn works with. Borrowed only inside a turn and a read, neither of which waits.
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        input: vec![0; READ_BYTES].into_boxed_slice(),
+        workspace: Workspace::default(),
+    });
+}
+
+struct Scratch {
+    input: Box<[u8]>,
+    workspace: Workspace,
+}
+
+/// What a connection waits for.
+enum Event {
+    /// So many bytes are in the thread's buffer.
+    Received(usize),
+    /// The next turn, or the end of a fan-out that was waited for.
+    Continue,
+    /// Everything is written and the connection has nothing more to say.
+    Finished,
+    /// Somebody wants the connection to end.
+    Closed(CloseReason),
+    /// The peer is gone.
+    Lost,
+}
+
+/// A client's connection.
+pub(super) struct Connection<S> {
+    shared: Arc<Shared>,
+    stream: S,
+    interpreter: Interpreter,
+    decoder: Decoder,
+    /// Bytes that have been read and not executed, from `start` on.
+    pending: Vec<u8>,
+    start: usize,
+    batch: Batch,
+    /// Bytes of the batch's first part, or tail, that are written.
+    written: usize,
+    /// Clients that this connection's messages have yet to wake.
+    ready: VecDeque<Waker>,
+    /// There is work for another turn.
+    more: bool,
+    /// Others have theirs before that.
+    turn_over: bool,
+    /// The client has too many unread replies for another request.
+    paused: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// The connection of a client that the broker knows.
+    pub(super) fn new(shared: Arc<Shared>, stream: S, client: Arc<Client>) -> Self {
+        shared.broker.clients.insert(client.clone());
+        let session = Session::new(client, &shared.broker);
+        Connection {
+            shared,
+            stream,
+            interpreter: Interpreter::new(session),
+            decoder: Decoder::default(),
+            pending: Vec::new(),
+            start: 0,
+            batch: Batch::default(),
+            written: 0,
+            ready: VecDeque::new(),
+            more: false,
+            turn_over: false,
+            paused: false,
+        }
+    }
+
+    /// Serves the client until its connection ends.
+    pub(super) async fn run(mut self) {
+        loop {
+            let event = poll_fn(|task| self.poll_event(task)).await;
+            if !self.apply(event) {
+                break;
+            }
+        }
+    }
+
+    /// What happens next. Output first, so that a client that reads is never behind one that writes.
+    fn poll_event(&mut self, task: &mut Context<'_>) -> Poll<Event> {
+        let idle = match self.poll_output(task) {
+            Poll::Ready(Ok(Taken::Closed(reason))) => return Poll::Ready(Event::Closed(reason)),
+            Poll::Ready(Ok(_)) => true,
+            Poll::Ready(Err(_)) => return Poll::Ready(Event::Lost),
+            Poll::Pending => false,
+        };
+        if self.turn_over {
+            self.turn_over = false;
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // Wakes are owed to others, whatever becomes of this connection's own output.
+        if !self.ready.is_empty() {
+            return Poll::Ready(Event::Continue);
+        }
+        let session = &self.interpreter.session;
+        if session.closing {
+            return if idle { Poll::Ready(Event::Finished) } else { Poll::Pending };
+        }
+        if self.paused {
+            if session.outbox().waiting() > session.reply_backlog() {
+                return Poll::Pending;
+            }
+            self.paused = false;
+        }
+        match self.interpreter.suspended() {
+            Some(Progress::Wait) if !session.outbox().is_completed() => return Poll::Pending,
+            Some(_) => return Poll::Ready(Event::Continue),
+            None if self.more => return Poll::Ready(Event::Continue),
+            None => {}
+        }
+        self.poll_input(task)
+    }
+
+    fn poll_input(&mut self, task: &mut Context<'_>) -> Poll<Event> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(&mut scratch.input);
+            Poll::Ready(match ready!(Pin::new(&mut self.stream).poll_read(task, &mut buffer)) {
+                Ok(()) if buffer.filled().is_empty() => Event::Lost,
+                Ok(()) => Event::Received(buffer.filled().len()),
+                Err(_) => Event::Lost,
+            })
+        })
+    }
+
+    /// Writes until the outbox is empty or the socket is full.
+    fn poll_output(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Taken>> {
+        loop {
+            if self.batch.is_empty() {
+                self.written = 0;
+                let taken = self.interpreter.session.outbox().take(&mut self.batch, task.waker());
+                if taken != Taken::Output {
+                    return Poll::Ready(Ok(taken));
+                }
+            }
+            match self.poll_write(task) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => self.advance(count),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    let now = self.shared.clock.now();
+                    let outbox = self.interpreter.session.outbox();
+                    return match outbox.blocked(self.batch_bytes(), task.waker(), now) {
+                        Some(reason) => Poll::Ready(Ok(Taken::Closed(reason))),
+                        None => Poll::Pending,
+                    };
+                }
+            }
+        }
+    }
+
+    fn poll_write(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        if self.batch.parts.is_empty() {
+            return stream.poll_write(task, &self.batch.tail[self.written..]);
+        }
+        let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
+        let mut count = 0;
+        let pieces = self.batch.parts.iter().map(|part| &part[..]).chain([&self.batch.tail[..]]);
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(if count == 0 { &piece[self.written..] } else { piece });
+            count += 1;
+        }
+        stream.poll_write_vectored(task, &slices[..count])
+    }
+
+    /// Drops what has been written from the front of the batch.
+    fn advance(&mut self, count: usize) {
+        self.shared.broker.stats.add(self.interpreter.session.id(), Counter::OutputBytes, count as u64);
+        self.written += count;
+        while let Some(part) = self.batch.parts.front() {
+            if self.written < part.len() {
+                return;
+            }
+            self.written -= part.len();
+            self.batch.parts.pop_front();
+        }
+        if self.written == self.batch.tail.len() {
+            self.batch.tail.clear();
+        }
+    }
+
+    /// Bytes of the batch that are not written.
+    fn batch_bytes(&self) -> usize {
+        let parts: usize = self.batch.parts.iter().map(|part| part.len()).sum();
+        parts + self.batch.tail.len() - self.written
+    }
+
+    /// Does what the event asks for; false when the connection has ended.
+    fn apply(&mut self, event: Event) -> bool {
+        match event {
+            Event::Received(count) => {
+                self.turn(count);
+                true
+            }
+            Event::Continue => {
+                self.turn(0);
+                true
+            }
+            Event::Finished | Event::Lost => false,
+            Event::Closed(reason) => {
+                tracing::debug!(id = self.interpreter.session.id(), ?reason, "Client connection ends");
+                false
+            }
+        }
+    }
+
+    /// One turn: executes what has been read, as far as the budget goes.
+    fn turn(&mut self, received: usize) {
+        let shared = self.shared.clone();
+        let now = shared.clock.now();
+        SCRATCH.with_borrow_mut(|Scratch { input, workspace }| {
+            workspace.budget = TURN_BUDGET;
+            std::mem::swap(&mut workspace.ready, &mut self.ready);
+            if received > 0 {
+                self.note_activity(received, now);
+            }
+            self.interpreter.session.refresh(&shared.broker);
+            let error = self.execute(&input[..received], workspace, now).err();
+            if let Some(error) = error {
+                let reply = &mut workspace.reply;
+                Reply::new(reply, self.interpreter.session.protocol).error(&error.reply());
+                self.interpreter.session.closing = true;
+            }
+            self.finish_turn(workspace, now);
+            std::mem::swap(&mut workspace.ready, &mut self.ready);
+        });
+        self.more |= !self.ready.is_empty();
+        self.turn_over = self.more;
+    }
+
+    fn note_activity(&self, received: usize, now: Now) {
+        let client = &self.interpreter.session.client;
+        client.active_ms.store(now.monotonic_ms(), Ordering::Relaxed);
+        self.shared.broker.stats.add(client.id, Counter::InputBytes, received as u64);
+    }
+
+    /// Executes requests from what was left over and `input`; keeps what is not executed.
+    fn execute(&mut self, input: &[u8], workspace: &mut Workspace, now: Now) -> Result<(), ProtocolError> {
+        self.more = false;
+        self.interpreter.resume(&self.shared.broker, workspace, now);
+        if self.pending.is_empty() {
+            let used = self.execute_from(input, workspace, now)?;
+            self.pending.extend_from_slice(&input[used..]);
+        } else {
+            self.pending.extend_from_slice(input);
+            let pending = std::mem::take(&mut self.pending);
+            self.start += self.execute_from(&pending[self.start..], workspace, now)?;
+            self.pending = pending;
+            self.compact();
+        }
+        self.check_query(now);
+        Ok(())
+    }
+
+    /// Executes requests from `input`; returns how many bytes are done with.
+    fn execute_from(
+        &mut self,
+        input: &[u8],
+        workspace: &mut Workspace,
+        now: Now,
+    ) -> Result<usize, ProtocolError> {
+        let mut used = 0;
+        loop {
+            let session = &self.interpreter.session;
+            if session.closing || self.interpreter.suspended().is_some() {
+                return Ok(used);
+            }
+            if self.paused || workspace.budget == 0 {
+                self.more = true;
+                return Ok(used);
+            }
+            let mut consumed = 0;
+            let request = self.decoder.decode(&input[used..], session.request_limits(), &mut consumed)?;
+            used += consumed;
+            let Some(request) = request else { return Ok(used) };
+            self.interpreter.execute(&self.shared.broker, workspace, now, request);
+            if workspace.reply.len() >= REPLY_BYTES_PER_FLUSH {
+                let session = &self.interpreter.session;
+                let waiting = flush(session, &mut workspace.reply, now);
+                self.paused = waiting > session.reply_backlog();
+            }
+        }
+    }
+
+    /// Gives back what has been executed of the pending bytes, when that is all or there is an unfinished request:
+    /// each byte is moved at most once.
+    fn compact(&mut self) {
+        if self.start == self.pending.len() {
+            self.pending = Vec::new();
+            self.start = 0;
+        } else if !self.more && self.start > 0 && self.interpreter.suspended().is_none() {
+            self.pending.drain(..self.start);
+            self.start = 0;
+        }
+    }
+
+    /// Closes a client whose unfinished request is larger than it may be.
+    fn check_query(&mut self, _now: Now) {
+        let session = &mut self.interpreter.session;
+        let unfinished = self.pending.len() - self.start;
+        session.client.query_bytes.store(u32::try_from(unfinished).unwrap_or(u32::MAX), Ordering::Relaxed);
+        if unfinished > session.query_limit() && !self.more {
+            session.closing = true;
+            self.shared.broker.stats.add(session.id(), Counter::QueryLimitDisconnections, 1);
+            tracing::warn!(
+                "Closing client that reached max query buffer length: id={} addr={} name={} bytes={unfinished}; see \
+                 client-query-buffer-limit",
+                session.id(),
+                session.client.address,
+                session.client.name(),
+            );
+        }
+    }
+
+    /// Hands on what the turn has caused.
+    fn finish_turn(&mut self, workspace: &mut Workspace, now: Now) {
+        let session = &self.interpreter.session;
+        let broker = &self.shared.broker;
+        let waiting = flush(session, &mut workspace.reply, now);
+        if waiting > session.reply_backlog() {
+            self.paused = true;
+        }
+        broker.stats.add_turn(session.id(), &mut workspace.counts);
+        if !workspace.overflowed.is_empty() {
+            broker.report_overflows(&mut workspace.overflowed);
+        }
+        if self.interpreter.suspended().is_some() {
+            self.shared.flush.notify_one();
+        }
+        let wakes = workspace.ready.len().min(WAKES_PER_TURN);
+        workspace.ready.drain(..wakes).for_each(Waker::wake);
+        if workspace.ready.is_empty() && workspace.ready.capacity() > WAKES_PER_TURN {
+            workspace.ready = VecDeque::new();
+        }
+    }
+}
+
+impl<S> Drop for Connection<S> {
+    /// Every way in which a connection ends leads through here, a panic included.
+    fn drop(&mut self) {
+        let broker = &self.shared.broker;
+        let session = &mut self.interpreter.session;
+        let id = session.id();
+        if std::thread::panicking() {
+            broker.stats.add(id, Counter::Panics, 1);
+            tracing::error!(
+                "A handler panicked: closing client id={id} addr={} and no other. This is a bug in Hereabouts; please \
+                 report the lines above",
+                session.client.address,
+            );
+        }
+        // Whoever publishes to it from now on finds it closed; its place in the table is given back in turns.
+        let _ = session.outbox().close(CloseReason::Killed);
+        if let Some(subscribed) = session.take_subscriptions()
+            && broker.leave(subscribed)
+        {
+            self.shared.flush.notify_one();
+        }
+        self.ready.drain(..).for_each(Waker::wake);
+        broker.clients.remove(id);
+        self.shared.gone.notify_one();
+    }
+}

@@ -1,0 +1,56 @@
+//! The task that goes on with what did not fit into one connection's turn.
+//!
+//! Owns nothing but its place in line: large fan-outs and what gone clients have left behind are the broker's. Each of
+//! its turns is bounded, and after each it lets others run.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use tokio::task::yield_now;
+
+use super::Shared;
+use super::client::WAKES_PER_TURN;
+use crate::command::FANOUT_BUDGET;
+use crate::pubsub::fanout::Delivery;
+
+/// Runs for as long as the server.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut ready = VecDeque::new();
+    let mut overflowed = Vec::new();
+    loop {
+        shared.flush.notified().await;
+        loop {
+            let more_fanouts = fan_out(&shared, &mut ready, &mut overflowed);
+            let more_cleanup = shared.broker.clean_up();
+            while !ready.is_empty() {
+                let wakes = ready.len().min(WAKES_PER_TURN);
+                ready.drain(..wakes).for_each(Waker::wake);
+                yield_now().await;
+            }
+            if !more_fanouts && !more_cleanup {
+                break;
+            }
+            yield_now().await;
+        }
+        ready = VecDeque::new();
+    }
+}
+
+fn fan_out(shared: &Shared, ready: &mut VecDeque<Waker>, overflowed: &mut Vec<u64>) -> bool {
+    if !shared.broker.subscriptions.has_fanouts() {
+        return false;
+    }
+    let mut frame = Vec::new();
+    let mut delivery = Delivery {
+        limit: shared.broker.config().client_output_buffer_limit.pubsub,
+        now: shared.clock.now(),
+        ready,
+        overflowed,
+        frame: &mut frame,
+        budget: FANOUT_BUDGET,
+    };
+    let more = shared.broker.subscriptions.continue_fanout(&mut delivery);
+    shared.broker.report_overflows(overflowed);
+    more
+}

@@ -1,0 +1,130 @@
+//! Accepts connections, or refuses them.
+//!
+//! Owns the decision who may connect: `maxclients`, protected mode. Must not know what is said on a connection.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Shared;
+use super::client::Connection;
+use super::transport::{Accepted, Listener, descriptor, prepare};
+use crate::broker::clients::{Address, Client};
+use crate::broker::stats::Counter;
+
+/// How long to wait after `accept` failed, for want of descriptors for instance: the connection stays in the backlog,
+/// and trying again at once would spin.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Failures of `accept` between two lines in the log: one every ten seconds.
+const FAILURES_PER_LINE: u64 = 100;
+
+const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
+/// Redis's text, which clients show to people.
+const PROTECTED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no \
+password is set for the default user. In this mode connections are only accepted from the loopback interface. If you \
+want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable \
+protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis \
+from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do \
+so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by \
+editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. \
+3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an \
+authentication password for the default user. NOTE: You only need to do one of the above things in order for the \
+server to start accepting connections from the outside.\r\n";
+
+/// Accepts connections for as long as the server runs.
+pub(super) async fn run(shared: Arc<Shared>, listener: Listener) {
+    let mut failures = 0;
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => {
+                failures = 0;
+                admit(&shared, accepted);
+            }
+            Err(error) => {
+                shared.broker.stats.add(0, Counter::AcceptErrors, 1);
+                if failures % FAILURES_PER_LINE == 0 {
+                    tracing::warn!(
+                        "Accepting a client connection failed: {error}. It waits in the backlog; if descriptors have \
+                         run out raise the limit (ulimit -n) or lower maxclients"
+                    );
+                }
+                failures += 1;
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+fn admit(shared: &Arc<Shared>, accepted: Accepted) {
+    shared.broker.stats.add(0, Counter::ConnectionsReceived, 1);
+    match accepted {
+        Accepted::Tcp(stream, peer) => {
+            let config = shared.broker.config();
+            // A peer that is gone already is noticed when its stream is read.
+            let local = stream.local_addr().map_or(Address::Internal, Address::Tcp);
+            let _ = prepare(&stream, config.tcp_keepalive);
+            let peer = Address::Tcp(peer);
+            if config.protected_mode && config.requirepass.is_empty() && !peer.is_local() {
+                refuse(shared, &stream, PROTECTED);
+            } else if is_full(shared) {
+                refuse(shared, &stream, TOO_MANY_CLIENTS);
+            } else {
+                let descriptor = descriptor(&stream);
+                serve(shared, stream, peer, local, descriptor);
+            }
+        }
+        Accepted::Unix(stream, path) => {
+            if is_full(shared) {
+                refuse(shared, &stream, TOO_MANY_CLIENTS);
+            } else {
+                let (peer, local) = (Address::Unix(path.clone()), Address::Unix(path));
+                let descriptor = descriptor(&stream);
+                serve(shared, stream, peer, local, descriptor);
+            }
+        }
+    }
+}
+
+fn is_full(shared: &Shared) -> bool {
+    shared.broker.clients.len() >= shared.broker.config().maxclients
+}
+
+/// A stream that can be written to without waiting.
+trait TryWrite {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+impl TryWrite for tokio::net::TcpStream {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        tokio::net::TcpStream::try_write(self, bytes)
+    }
+}
+
+impl TryWrite for tokio::net::UnixStream {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        tokio::net::UnixStream::try_write(self, bytes)
+    }
+}
+
+/// Says why, if the fresh socket takes it, and closes.
+fn refuse(shared: &Shared, stream: &impl TryWrite, text: &[u8]) {
+    shared.broker.stats.add(0, Counter::ConnectionsRejected, 1);
+    let _ = stream.try_write(text);
+}
+
+/// Serves a connection in a task of its own.
+pub(super) fn serve<S>(
+    shared: &Arc<Shared>,
+    stream: S,
+    peer: Address,
+    local: Address,
+    descriptor: i32,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let id = shared.broker.clients.next_id();
+    let client = Arc::new(Client::new(id, peer, local, descriptor, shared.clock.now()));
+    tokio::spawn(Connection::new(shared.clone(), stream, client).run());
+}

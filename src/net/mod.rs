@@ -1,0 +1,29 @@
+//! Sockets, tasks, timers and signals: the only code that is asynchronous or reads a clock.
+//!
+//! Owns the shells around the state machines, each a loop of "what happens next?" and a synchronous "do it". A shell
+//! that grows logic is a mistake: the logic belongs to its machine. Start with [`server`].
+
+mod client;
+mod flush;
+mod listen;
+pub mod logging;
+pub mod server;
+mod tick;
+mod transport;
+
+use tokio::sync::Notify;
+
+pub use server::Server;
+
+use crate::broker::Broker;
+use transport::Clock;
+
+/// What all tasks of a server share.
+struct Shared {
+    broker: Broker,
+    clock: Clock,
+    /// There is work for the flush task.
+    flush: Notify,
+    /// A connection has ended.
+    gone: Notify,
+}

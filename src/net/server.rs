@@ -1,0 +1,106 @@
+//! A server: started, running, stopped.
+//!
+//! Owns the order in which that happens.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::transport::{Clock, entropy, listen, reserve_descriptors, resident_bytes};
+use super::{Shared, flush, listen as accepting, tick};
+use crate::broker::clients::Address;
+use crate::broker::{Broker, Identity};
+use crate::config::Config;
+use crate::map::HashKeys;
+
+/// A running server. Dropping it ends its tasks, and clients are then cut off.
+pub struct Server {
+    shared: Arc<Shared>,
+    accepting: JoinSet<()>,
+    background: JoinSet<()>,
+    port: Option<u16>,
+}
+
+impl Server {
+    /// Listens and starts to serve. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// A text that names the option, its value and what is wrong.
+    pub fn start(mut config: Config, config_file: &str) -> Result<Server, String> {
+        let possible = reserve_descriptors(config.maxclients);
+        if possible < config.maxclients {
+            tracing::warn!(
+                "maxclients {} needs more file descriptors than this process may have: it is set to {possible}. Raise \
+                 the limit (ulimit -n, LimitNOFILE) for more",
+                config.maxclients,
+            );
+            config.maxclients = possible;
+        }
+        let (listeners, port) = listen(&config)?;
+        config.port = port;
+        let clock = Clock::start();
+        let random = |error| format!("no entropy from the operating system: {error}");
+        let keys = HashKeys::new(entropy().map_err(random)?);
+        let run_id = entropy::<3>().map_err(random)?.map(|number| format!("{number:016x}")).concat();
+        let identity = Identity {
+            run_id: run_id[..40].to_owned(),
+            process_id: std::process::id(),
+            executable: std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string()),
+            config_file: config_file.to_owned(),
+            resident_bytes,
+        };
+        let broker = Broker::new(config, identity, keys, clock.now());
+        let shared = Arc::new(Shared { broker, clock, flush: Notify::new(), gone: Notify::new() });
+        let mut background = JoinSet::new();
+        background.spawn(flush::run(shared.clone()));
+        background.spawn(tick::run(shared.clone()));
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(accepting::run(shared.clone(), listener));
+        }
+        Ok(Server { shared, accepting, background, port })
+    }
+
+    /// The TCP port, if there is one.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// What the server serves.
+    pub fn broker(&self) -> &Broker {
+        &self.shared.broker
+    }
+
+    /// Serves a client over a stream that was not accepted here: one inside this process.
+    pub fn serve<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        accepting::serve(&self.shared, stream, Address::Internal, Address::Internal, -1);
+    }
+
+    /// Stops: accepts nobody any more, writes what is queued, and ends when all clients are gone or `timeout` is over.
+    /// Returns the number of clients that were cut off.
+    pub async fn stop(mut self, timeout: Duration) -> usize {
+        self.accepting.shutdown().await;
+        let unixsocket = self.shared.broker.config().unixsocket.clone();
+        if let Some(path) = unixsocket {
+            // Somebody may have removed it; there is nothing left to do then.
+            let _ = std::fs::remove_file(path);
+        }
+        self.shared.broker.stop().into_iter().for_each(Waker::wake);
+        let shared = self.shared.clone();
+        let all_gone = async {
+            while !shared.broker.clients.is_empty() {
+                shared.gone.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(timeout, all_gone).await;
+        self.background.shutdown().await;
+        self.shared.broker.clients.len()
+    }
+}

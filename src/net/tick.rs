@@ -1,0 +1,84 @@
+//! What must be noticed although nothing happens: clients that are idle, that take no output, or that are above a soft
+//! limit.
+//!
+//! Owns the pace. Each client is looked at once a second, a part of them in each tick, so that no connection needs a
+//! timer of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Shared;
+use crate::broker::clients::Client;
+use crate::broker::stats::Counter;
+use crate::config::Config;
+use crate::outbox::CloseReason;
+use crate::sync::atomic::Ordering;
+use crate::time::Now;
+
+const TICK: Duration = Duration::from_millis(100);
+/// Every client is looked at once in so many ticks.
+const TICKS_PER_ROUND: usize = 10;
+/// Clients looked at before others have a turn.
+const CLIENTS_PER_STEP: usize = 256;
+
+/// Runs for as long as the server.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut after = 0;
+    loop {
+        ticks.tick().await;
+        let mut quota = shared.broker.clients.len().div_ceil(TICKS_PER_ROUND);
+        while quota > 0 {
+            let page = shared.broker.clients.after(after, quota.min(CLIENTS_PER_STEP));
+            let Some(last) = page.last() else {
+                after = 0;
+                break;
+            };
+            after = last.id;
+            quota -= page.len();
+            let (config, now) = (shared.broker.config(), shared.clock.now());
+            for client in &page {
+                check(&shared, &config, client, now);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn check(shared: &Shared, config: &Config, client: &Client, now: Now) {
+    let limits = &config.client_output_buffer_limit;
+    let limit = if client.is_subscribed() { &limits.pubsub } else { &limits.normal };
+    if let Some(waker) = client.outbox.check_limit(limit, now) {
+        shared.broker.report_overflows(&mut vec![client.id]);
+        waker.into_iter().for_each(std::task::Waker::wake);
+        return;
+    }
+    let stalled = client.outbox.stalled_for(now).unwrap_or_default();
+    if !config.client_write_timeout.is_zero() && stalled >= config.client_write_timeout {
+        end(shared, client, CloseReason::WriteTimeout, Counter::WriteTimeoutDisconnections);
+        tracing::warn!(
+            "Closing client id={} addr={} name={}: it has taken none of the output that waits for it for {} ms; see \
+             client-write-timeout",
+            client.id,
+            client.address,
+            client.name(),
+            stalled.as_millis(),
+        );
+        return;
+    }
+    let idle = now.monotonic_ms().saturating_sub(client.active_ms.load(Ordering::Relaxed));
+    if !config.timeout.is_zero() && u128::from(idle) > config.timeout.as_millis() && !client.is_subscribed() {
+        end(shared, client, CloseReason::Idle, Counter::IdleDisconnections);
+        tracing::debug!("Closing idle client id={} addr={}", client.id, client.address);
+    }
+}
+
+fn end(shared: &Shared, client: &Client, reason: CloseReason, counter: Counter) {
+    if client.outbox.closed().is_none() {
+        shared.broker.stats.add(client.id, counter, 1);
+    }
+    client.outbox.close(reason).into_iter().for_each(std::task::Waker::wake);
+}

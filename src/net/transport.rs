@@ -1,0 +1,198 @@
+//! Clocks, entropy and listening sockets: what a simulation replaces.
+//!
+//! Owns how addresses are bound and which socket options are set. Must not know what is served there.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::config::Config;
+use crate::time::Now;
+
+/// Both clocks.
+pub(super) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock whose monotonic time begins now.
+    pub(super) fn start() -> Self {
+        Clock { start: Instant::now() }
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> Now {
+        Now {
+            monotonic: self.start.elapsed(),
+            unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        }
+    }
+}
+
+/// Random numbers from the operating system.
+///
+/// # Errors
+/// The operating system has none to give.
+pub(super) fn entropy<const N: usize>() -> io::Result<[u64; N]> {
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        *number = getrandom::u64().map_err(io::Error::other)?;
+    }
+    Ok(numbers)
+}
+
+/// Bytes of memory that this process has resident.
+pub(super) fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
+}
+
+/// A socket that is listened on.
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, Arc<PathBuf>),
+}
+
+/// A connection that was accepted.
+pub(super) enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream, Arc<PathBuf>),
+}
+
+impl Listener {
+    /// The next connection.
+    ///
+    /// # Errors
+    /// Those of `accept`; the listener goes on to work.
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Listener::Tcp(listener) => {
+                listener.accept().await.map(|(stream, address)| Accepted::Tcp(stream, address))
+            }
+            Listener::Unix(listener, path) => {
+                listener.accept().await.map(|(stream, _)| Accepted::Unix(stream, path.clone()))
+            }
+        }
+    }
+}
+
+/// Listens on everything that the configuration names. Returns the TCP port, too, which `port auto` leaves open.
+///
+/// # Errors
+/// A text that names the option, its value and what is wrong.
+pub(super) fn listen(config: &Config) -> Result<(Vec<Listener>, Option<u16>), String> {
+    let mut listeners = Vec::new();
+    let mut port = config.port;
+    if port.is_some() {
+        for name in &config.bind {
+            let (name, optional) = name.strip_prefix('-').map_or((name.as_str(), false), |name| (name, true));
+            for address in addresses(name, port.unwrap_or(0)).map_err(|error| format!("bind {name}: {error}"))? {
+                match listen_tcp(address, config) {
+                    Ok(listener) => {
+                        let local = listener.local_addr().map_err(|error| error.to_string())?;
+                        port = Some(local.port());
+                        listeners.push(Listener::Tcp(listener));
+                    }
+                    Err(error) if optional && is_absent(&error) => {}
+                    Err(error) => return Err(format!("bind {name}, port {}: {error}", address.port())),
+                }
+            }
+        }
+        if listeners.is_empty() {
+            return Err(format!("bind {}: none of the addresses is available", config.bind.join(" ")));
+        }
+    }
+    if let Some(path) = &config.unixsocket {
+        let listener = listen_unix(path, config.unixsocketperm)
+            .map_err(|error| format!("unixsocket {}: {error}", path.display()))?;
+        listeners.push(Listener::Unix(listener, Arc::new(path.clone())));
+    }
+    Ok((listeners, port))
+}
+
+/// The addresses that a value of `bind` means. `*` is every one of IPv4, `::*` every one of IPv6.
+fn addresses(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    match name {
+        "*" => Ok(vec![SocketAddr::from(([0, 0, 0, 0], port))]),
+        "::*" => Ok(vec![SocketAddr::from(([0u16; 8], port))]),
+        name => Ok((name, port).to_socket_addrs()?.collect()),
+    }
+}
+
+/// Whether the machine does not have such an address, or no IPv6 at all.
+fn is_absent(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let absent = [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT, Errno::PROTONOSUPPORT];
+    absent.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn listen_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // IPv4 has a socket of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(config.tcp_backlog).unwrap_or(i32::MAX))?;
+    TcpListener::from_std(socket.into())
+}
+
+fn listen_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    // What a server that was killed has left behind; Redis removes it as well.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    if mode != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(listener)
+}
+
+/// Sets what a client's socket needs: no delay, and keepalive so that a peer that is gone is noticed.
+pub(super) fn prepare(stream: &TcpStream, keepalive: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    if !keepalive.is_zero() {
+        // As Redis: three probes in the last third of the period each.
+        let interval = (keepalive / 3).max(Duration::from_secs(1));
+        let keepalive = TcpKeepalive::new().with_time(keepalive).with_interval(interval).with_retries(3);
+        SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+    }
+    Ok(())
+}
+
+/// The socket's descriptor, for CLIENT LIST.
+pub(super) fn descriptor(socket: &impl AsRawFd) -> i32 {
+    socket.as_raw_fd()
+}
+
+/// Descriptors that are needed beside those of clients: listeners, the log, the runtime's own.
+const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// Sees to it that so many clients can have a descriptor each, or says how many can. (Redis
+/// `adjustOpenFilesLimit`.)
+pub(super) fn reserve_descriptors(maxclients: usize) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limits = getrlimit(Resource::Nofile);
+    let wanted = maxclients as u64 + RESERVED_DESCRIPTORS;
+    let (current, maximum) = (limits.current.unwrap_or(u64::MAX), limits.maximum.unwrap_or(u64::MAX));
+    if current >= wanted {
+        return maxclients;
+    }
+    let possible = wanted.min(maximum);
+    let raised = Rlimit { current: Some(possible), maximum: limits.maximum };
+    let granted = if setrlimit(Resource::Nofile, raised).is_ok() { possible } else { current };
+    usize::try_from(granted.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX).clamp(1, maxclients)
+}

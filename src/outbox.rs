@@ -1,0 +1,386 @@
+//! What is on its way to one connected thing: a bounded queue of bytes with one reader.
+//!
+//! Owns the order of a connection's output, its limits, and the decision that a slow consumer is closed. Anyone may
+//! push; only the connection's own task takes. Must not know sockets, runtimes or commands; it is told the time, and
+//! hands out the waker that its owner left. Start with [`Outbox::push`].
+//!
+//! Rules that everything else leans on:
+//! - a frame or reply is appended whole or not at all;
+//! - small frames are copied to the end of one buffer, large payloads are queued by reference;
+//! - a waker is handed out once, and again only after the owner has come back and found nothing to take;
+//! - while the owner *holds* ([`Outbox::hold`]), what others push waits behind the replies of the command that is
+//!   being executed.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::config::OutputLimit;
+use crate::resp::Protocol;
+use crate::resp::push::{Frame, RESP3_PUSH};
+use crate::sync::Mutex;
+use crate::time::Now;
+
+/// The first push to an empty buffer reserves what the batch before took, up to this many bytes: a busy
+/// connection's buffer is allocated once per batch, and an idle one has none.
+const RESERVED_BYTES_MAX: usize = 64 * 1024;
+
+/// Why a connection must end. The first reason given stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// CLIENT KILL.
+    Killed,
+    /// More output waiting than `client-output-buffer-limit` allows.
+    OutputLimit,
+    /// Output waiting and none taken for `client-write-timeout`.
+    WriteTimeout,
+    /// No request for `timeout`.
+    Idle,
+    /// The server stops: what is queued is still written.
+    Shutdown,
+}
+
+/// What became of a push.
+#[derive(Debug)]
+pub enum Pushed {
+    /// Queued; the owner is awake or will look by itself.
+    Queued,
+    /// Queued, and whoever pushed must see to it that this waker is called.
+    Wake(Waker),
+    /// Over the limit: the queue is dropped and the connection will close. Told to one caller only.
+    Overflow(Option<Waker>),
+    /// Not queued: the connection is closing.
+    Closed,
+}
+
+/// What the owner takes from the queue, and writes in order: first the parts, then the tail.
+#[derive(Default)]
+pub struct Batch {
+    /// Large payloads and what stood between them.
+    pub parts: VecDeque<Bytes>,
+    /// Everything behind the last part.
+    pub tail: Vec<u8>,
+}
+
+impl Batch {
+    /// Whether all of it is written.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.tail.is_empty()
+    }
+}
+
+/// What the owner finds when it looks at its outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// There is something to write.
+    Output,
+    /// Nothing to do; the waker is kept.
+    Nothing,
+    /// The connection must end. With [`CloseReason::Shutdown`] the batch holds what is still to be written.
+    Closed(CloseReason),
+}
+
+/// A bounded outgoing queue. See the module's documentation.
+pub struct Outbox {
+    id: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: Queue,
+    held: Option<Box<Queue>>,
+    waker: Option<Waker>,
+    /// Bytes that the owner has taken and the socket has not.
+    unwritten: usize,
+    /// Size of the last batch, the guess for the next one.
+    last_batch: u32,
+    protocol: Protocol,
+    /// The owner waits for the socket, not for more output.
+    blocked: bool,
+    closed: Option<CloseReason>,
+    /// Since when the queue is above the soft limit, without a break.
+    soft_since: Option<Duration>,
+    /// Since when the socket has taken nothing although output waits.
+    stalled_since: Option<Duration>,
+    /// Receivers reached by a fan-out that the owner waits for.
+    delivered: Option<u64>,
+}
+
+#[derive(Default)]
+struct Queue {
+    parts: Option<Box<VecDeque<Bytes>>>,
+    tail: Vec<u8>,
+    bytes: usize,
+}
+
+impl Queue {
+    fn append(&mut self, frame: Frame<'_>, protocol: Protocol, expected: usize) {
+        self.reserve(frame.head.len(), expected);
+        let start = self.tail.len();
+        self.tail.extend_from_slice(frame.head);
+        if protocol == Protocol::Resp3 {
+            self.tail[start] = RESP3_PUSH;
+        }
+        if let Some(shared) = frame.shared {
+            self.share(shared.clone());
+        }
+        self.bytes += frame.len();
+    }
+
+    fn append_bytes(&mut self, bytes: &[u8], expected: usize) {
+        self.reserve(bytes.len(), expected);
+        self.tail.extend_from_slice(bytes);
+        self.bytes += bytes.len();
+    }
+
+    fn reserve(&mut self, length: usize, expected: usize) {
+        if self.tail.capacity() == 0 {
+            self.tail.reserve_exact(length.max(expected.min(RESERVED_BYTES_MAX)));
+        }
+    }
+
+    /// Queues a reference behind what has been copied so far.
+    fn share(&mut self, shared: Bytes) {
+        let parts = self.parts.get_or_insert_default();
+        if !self.tail.is_empty() {
+            parts.push_back(Bytes::from(std::mem::take(&mut self.tail)));
+        }
+        parts.push_back(shared);
+    }
+
+    fn append_queue(&mut self, mut other: Queue) {
+        if let Some(parts) = other.parts.take() {
+            for part in *parts {
+                self.share(part);
+            }
+        }
+        if self.tail.is_empty() {
+            self.tail = other.tail;
+        } else {
+            self.tail.extend_from_slice(&other.tail);
+        }
+        self.bytes += other.bytes;
+    }
+}
+
+impl State {
+    fn queued(&self) -> usize {
+        self.queue.bytes + self.held.as_ref().map_or(0, |held| held.bytes)
+    }
+
+    fn waiting(&self) -> usize {
+        self.queued() + self.unwritten
+    }
+
+    fn discard(&mut self) {
+        self.queue = Queue::default();
+        if self.held.is_some() {
+            self.held = Some(Box::default());
+        }
+    }
+
+    /// Redis `checkClientOutputBufferLimits`: at the hard limit, or at the soft one for longer than allowed.
+    fn exceeds(&mut self, limit: &OutputLimit, now: Now) -> bool {
+        let waiting = self.waiting() as u64;
+        if limit.hard_bytes != 0 && waiting >= limit.hard_bytes {
+            return true;
+        }
+        if limit.soft_bytes == 0 || waiting < limit.soft_bytes {
+            self.soft_since = None;
+            return false;
+        }
+        let since = *self.soft_since.get_or_insert(now.monotonic);
+        now.monotonic.saturating_sub(since) > limit.soft_duration
+    }
+
+    fn close(&mut self, reason: CloseReason) -> Option<Waker> {
+        if self.closed.is_none() || self.closed == Some(CloseReason::Shutdown) {
+            self.closed = Some(reason);
+        }
+        self.waker.take()
+    }
+
+    fn overflow(&mut self) -> Option<Waker> {
+        self.discard();
+        self.close(CloseReason::OutputLimit)
+    }
+
+    /// The waker, unless the owner waits for the socket and has no use for more output.
+    fn wake_for_output(&mut self) -> Option<Waker> {
+        if self.blocked { None } else { self.waker.take() }
+    }
+}
+
+impl Outbox {
+    /// An empty outbox of the client with this id.
+    pub fn new(id: u64) -> Self {
+        Outbox { id, state: Mutex::default() }
+    }
+
+    /// The client's id.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Appends a frame that the client did not ask for with the request it waits for: a message.
+    pub fn push(&self, frame: Frame<'_>, limit: &OutputLimit, now: Now) -> Pushed {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if state.closed.is_some() {
+            return Pushed::Closed;
+        }
+        let queue = match state.held.as_deref_mut() {
+            Some(held) => held,
+            None => &mut state.queue,
+        };
+        queue.append(frame, state.protocol, state.last_batch as usize);
+        if state.exceeds(limit, now) {
+            return Pushed::Overflow(state.overflow());
+        }
+        match state.wake_for_output() {
+            Some(waker) => Pushed::Wake(waker),
+            None => Pushed::Queued,
+        }
+    }
+
+    /// Appends encoded replies, before anything that is held. For the owner, and for what answers its requests.
+    ///
+    /// Returns what then waits, in bytes, or nothing when the connection is closing.
+    pub fn push_replies(&self, replies: &[u8], limit: &OutputLimit, now: Now) -> Option<usize> {
+        let mut state = self.state.lock();
+        if state.closed.is_some_and(|reason| reason != CloseReason::Shutdown) {
+            return None;
+        }
+        let expected = state.last_batch as usize;
+        state.queue.append_bytes(replies, expected);
+        if state.exceeds(limit, now) {
+            state.overflow();
+            return None;
+        }
+        Some(state.waiting())
+    }
+
+    /// From here on what others push waits until [`Outbox::release`], so that the replies of the command that is
+    /// being executed stand together and before the messages it causes.
+    pub fn hold(&self) {
+        let mut state = self.state.lock();
+        if state.held.is_none() {
+            state.held = Some(Box::default());
+        }
+    }
+
+    /// Lets out what was pushed since [`Outbox::hold`].
+    pub fn release(&self) {
+        let mut state = self.state.lock();
+        if let Some(held) = state.held.take() {
+            state.queue.append_queue(*held);
+        }
+    }
+
+    /// For the owner: moves what is queued into `batch`, which must be empty, and forgets what it took before as
+    /// written. If there is nothing the waker is kept for the next push.
+    pub fn take(&self, batch: &mut Batch, waker: &Waker) -> Taken {
+        debug_assert!(batch.is_empty(), "the batch before must be written first");
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        state.unwritten = state.queue.bytes;
+        state.blocked = false;
+        state.stalled_since = None;
+        if state.queue.bytes > 0 {
+            state.last_batch = state.queue.bytes as u32;
+            state.queue.bytes = 0;
+            std::mem::swap(&mut batch.tail, &mut state.queue.tail);
+            if let Some(parts) = state.queue.parts.take() {
+                batch.parts = *parts;
+            }
+            return Taken::Output;
+        }
+        // Buffers that have been written are given back before the connection goes idle.
+        batch.tail = Vec::new();
+        state.queue.tail = Vec::new();
+        if let Some(reason) = state.closed {
+            return Taken::Closed(reason);
+        }
+        if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            state.waker = Some(waker.clone());
+        }
+        Taken::Nothing
+    }
+
+    /// For the owner: the socket took `written` bytes and no more for now. Only a close wakes it until it comes
+    /// back. Returns a reason to end, if there is one.
+    pub fn blocked(&self, written: usize, waker: &Waker, now: Now) -> Option<CloseReason> {
+        let mut state = self.state.lock();
+        state.unwritten = state.unwritten.saturating_sub(written);
+        state.blocked = true;
+        if written > 0 || state.stalled_since.is_none() {
+            state.stalled_since = Some(now.monotonic);
+        }
+        if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            state.waker = Some(waker.clone());
+        }
+        state.closed.filter(|reason| *reason != CloseReason::Shutdown)
+    }
+
+    /// Ends the connection. Whoever calls must call the waker.
+    #[must_use]
+    pub fn close(&self, reason: CloseReason) -> Option<Waker> {
+        let mut state = self.state.lock();
+        if reason != CloseReason::Shutdown {
+            state.discard();
+        }
+        state.close(reason)
+    }
+
+    /// Whether the connection is closing, and why.
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.state.lock().closed
+    }
+
+    /// From here on frames are encoded for this protocol.
+    pub fn set_protocol(&self, protocol: Protocol) {
+        self.state.lock().protocol = protocol;
+    }
+
+    /// Bytes queued and not yet taken by the socket. What the operating system buffers does not count.
+    pub fn waiting(&self) -> usize {
+        self.state.lock().waiting()
+    }
+
+    /// What a periodic check must act on: true if the client has been above its soft limit for too long. The
+    /// queue is then dropped, and the connection ends when it is woken.
+    pub fn check_limit(&self, limit: &OutputLimit, now: Now) -> Option<Option<Waker>> {
+        let mut state = self.state.lock();
+        if state.closed.is_none() && state.exceeds(limit, now) { Some(state.overflow()) } else { None }
+    }
+
+    /// For how long output has waited without a byte being taken.
+    pub fn stalled_for(&self, now: Now) -> Option<Duration> {
+        self.state.lock().stalled_since.map(|since| now.monotonic.saturating_sub(since))
+    }
+
+    /// Tells the owner that the fan-out it waits for has reached `receivers`.
+    #[must_use]
+    pub fn complete(&self, receivers: u64) -> Option<Waker> {
+        let mut state = self.state.lock();
+        state.delivered = Some(receivers);
+        state.waker.take()
+    }
+
+    /// For the owner: whether the fan-out it waits for has ended.
+    pub fn is_completed(&self) -> bool {
+        self.state.lock().delivered.is_some()
+    }
+
+    /// For the owner: the result of the fan-out it waits for.
+    pub fn take_completion(&self) -> Option<u64> {
+        self.state.lock().delivered.take()
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -1,0 +1,267 @@
+//! Delivers one message to everybody who is subscribed, in as many turns as it takes.
+//!
+//! Owns the order of a delivery (the channel's own receivers first, then those of each matching pattern) and the
+//! cursor that lets it stop after any receiver. Must not know locks: the caller holds what is passed in.
+//! Start with [`advance`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+
+use super::pattern_table::PatternTable;
+use super::patterns::MatchCursor;
+use super::receivers::Receivers;
+use crate::config::OutputLimit;
+use crate::outbox::{Outbox, Pushed};
+use crate::resp::push::{ChannelKind, Frame, Payload, SHARED_PAYLOAD_BYTES, share};
+use crate::time::Now;
+
+/// A message as it is published.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    /// Which kind of channel.
+    pub kind: ChannelKind,
+    /// The channel's name.
+    pub channel: &'a [u8],
+    /// What is sent.
+    pub payload: Payload<'a>,
+}
+
+/// How far a delivery has come.
+#[derive(Default)]
+pub struct Cursor {
+    stage: Stage,
+    /// Receivers reached.
+    pub delivered: u64,
+}
+
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Start,
+    /// Among the channel's own receivers, from `next` up to `end`.
+    Channel { next: u32, end: u32 },
+    /// Among the patterns, which are looked for in pieces too.
+    Patterns(Box<PatternStage>),
+    Done,
+}
+
+struct PatternStage {
+    /// Patterns subscribed to later than this do not count.
+    since: u64,
+    search: MatchCursor,
+    searched: bool,
+    found: VecDeque<u32>,
+    /// Among the receivers of the first pattern in `found`.
+    next: u32,
+    end: Option<u32>,
+}
+
+/// Where deliveries leave what they cause, and what they need for it.
+pub struct Delivery<'a> {
+    /// Output limit of subscribers.
+    pub limit: OutputLimit,
+    /// The time of the publish.
+    pub now: Now,
+    /// Who must be woken, first come first served.
+    pub ready: &'a mut VecDeque<Waker>,
+    /// Ids of the clients that were closed because they do not keep up.
+    pub overflowed: &'a mut Vec<u64>,
+    /// A buffer for the frame, reused from message to message.
+    pub frame: &'a mut Vec<u8>,
+    /// Receivers and patterns that may still be looked at in this turn.
+    pub budget: usize,
+}
+
+impl Delivery<'_> {
+    fn push(&mut self, receiver: &Outbox, frame: Frame<'_>) -> u64 {
+        match receiver.push(frame, &self.limit, self.now) {
+            Pushed::Queued => 1,
+            Pushed::Wake(waker) => {
+                self.ready.push_back(waker);
+                1
+            }
+            Pushed::Overflow(waker) => {
+                self.overflowed.push(receiver.id());
+                self.ready.extend(waker);
+                0
+            }
+            Pushed::Closed => 0,
+        }
+    }
+
+    /// Delivers to the slots from `next` up to `end`; returns where to go on and how many were reached.
+    fn push_all(&mut self, receivers: &Receivers, next: u32, end: u32, frame: Frame<'_>) -> (u32, u64) {
+        let stop = end.min(next.saturating_add(u32::try_from(self.budget).unwrap_or(u32::MAX)));
+        self.budget -= (stop - next) as usize;
+        let mut delivered = 0;
+        for (_, receiver) in receivers.range(next, stop) {
+            delivered += self.push(receiver, frame);
+        }
+        (stop, delivered)
+    }
+}
+
+/// Delivers until everybody has the message (true) or the budget is used up (false; call again with the same
+/// cursor). `receivers` are those of the message's channel, `patterns` nothing if none can apply.
+pub fn advance(
+    message: Message<'_>,
+    cursor: &mut Cursor,
+    receivers: Option<&Receivers>,
+    patterns: Option<&PatternTable>,
+    delivery: &mut Delivery<'_>,
+) -> bool {
+    loop {
+        match &mut cursor.stage {
+            Stage::Start => {
+                cursor.stage = Stage::Channel { next: 0, end: receivers.map_or(0, Receivers::end) };
+            }
+            Stage::Channel { next, end } => {
+                if let Some(receivers) = receivers
+                    && next < end
+                {
+                    let mut buffer = std::mem::take(delivery.frame);
+                    let frame = message.payload.message(message.kind, message.channel, &mut buffer);
+                    let (stop, delivered) = delivery.push_all(receivers, *next, *end, frame);
+                    *delivery.frame = buffer;
+                    *next = stop;
+                    cursor.delivered += delivered;
+                    if *next < *end {
+                        return false;
+                    }
+                }
+                cursor.stage = match patterns {
+                    Some(patterns) => Stage::Patterns(Box::new(PatternStage::new(patterns))),
+                    None => Stage::Done,
+                };
+            }
+            Stage::Patterns(stage) => {
+                // All patterns may have gone since this delivery began.
+                if let Some(patterns) = patterns {
+                    let (finished, delivered) = stage.advance(message, patterns, delivery);
+                    cursor.delivered += delivered;
+                    if !finished {
+                        return false;
+                    }
+                }
+                cursor.stage = Stage::Done;
+            }
+            Stage::Done => return true,
+        }
+    }
+}
+
+impl PatternStage {
+    fn new(patterns: &PatternTable) -> Self {
+        PatternStage {
+            since: patterns.latest(),
+            search: MatchCursor::default(),
+            searched: false,
+            found: VecDeque::new(),
+            next: 0,
+            end: None,
+        }
+    }
+
+    /// Whether all patterns are done, and how many receivers were reached.
+    fn advance(
+        &mut self,
+        message: Message<'_>,
+        patterns: &PatternTable,
+        delivery: &mut Delivery<'_>,
+    ) -> (bool, u64) {
+        let mut total = 0;
+        loop {
+            while let Some(&id) = self.found.front() {
+                // The pattern may have gone, and its id to another one, while the table was not locked.
+                if let Some((pattern, receivers)) = patterns.subscribed_before(id, self.since) {
+                    let end = *self.end.get_or_insert(receivers.end());
+                    let mut buffer = std::mem::take(delivery.frame);
+                    let frame = message.payload.pattern_message(pattern, message.channel, &mut buffer);
+                    let (stop, delivered) = delivery.push_all(receivers, self.next, end, frame);
+                    *delivery.frame = buffer;
+                    total += delivered;
+                    self.next = stop;
+                    if stop < end {
+                        return (false, total);
+                    }
+                }
+                self.found.pop_front();
+                self.next = 0;
+                self.end = None;
+            }
+            if self.searched {
+                return (true, total);
+            }
+            if delivery.budget == 0 {
+                return (false, total);
+            }
+            let (examined, searched) =
+                patterns.search(message.channel, &mut self.search, delivery.budget, &mut self.found);
+            delivery.budget -= examined.min(delivery.budget);
+            self.searched = searched;
+        }
+    }
+}
+
+/// A delivery that did not end in the turn in which it began.
+pub struct Fanout {
+    kind: ChannelKind,
+    channel: Box<[u8]>,
+    payload: OwnedPayload,
+    cursor: Cursor,
+    publisher: Arc<Outbox>,
+}
+
+enum OwnedPayload {
+    Small(Box<[u8]>),
+    Shared(Bytes),
+}
+
+impl Fanout {
+    /// Takes a delivery over from the publisher, who is told when it has ended.
+    pub fn new(message: Message<'_>, cursor: Cursor, publisher: Arc<Outbox>) -> Self {
+        let payload = match message.payload {
+            Payload::Small(payload) => OwnedPayload::Small(payload.into()),
+            Payload::Shared(payload) => OwnedPayload::Shared(payload.clone()),
+        };
+        Fanout { kind: message.kind, channel: message.channel.into(), payload, cursor, publisher }
+    }
+
+    /// Which kind of channel.
+    pub fn kind(&self) -> ChannelKind {
+        self.kind
+    }
+
+    /// The channel's name.
+    pub fn channel(&self) -> &[u8] {
+        &self.channel
+    }
+
+    /// Goes on with the delivery; see [`advance`].
+    pub fn advance(
+        &mut self,
+        receivers: Option<&Receivers>,
+        patterns: Option<&PatternTable>,
+        delivery: &mut Delivery<'_>,
+    ) -> bool {
+        let payload = match &self.payload {
+            OwnedPayload::Small(payload) => Payload::Small(payload),
+            OwnedPayload::Shared(payload) => Payload::Shared(payload),
+        };
+        let message = Message { kind: self.kind, channel: &self.channel, payload };
+        advance(message, &mut self.cursor, receivers, patterns, delivery)
+    }
+
+    /// Tells the publisher how many received the message.
+    pub fn finish(self) -> Option<Waker> {
+        self.publisher.complete(self.cursor.delivered)
+    }
+}
+
+/// The payload in the form in which it is delivered: large ones in a buffer that all receivers share.
+pub fn shared_if_large(payload: &[u8]) -> Option<Bytes> {
+    (payload.len() >= SHARED_PAYLOAD_BYTES).then(|| share(payload))
+}
