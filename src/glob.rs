@@ -17,9 +17,11 @@
 //! a table in the tests below. One difference is intended: Redis gives up on patterns of more than a thousand
 //! stars, which protects its stack; there is no recursion here.
 //!
-//! Start reading at [`matches`].
+//! Start reading at [`matches()`].
 
 use std::borrow::Cow;
+
+use memchr::memchr;
 
 /// Whether `pattern` matches the whole of `text`.
 ///
@@ -28,7 +30,7 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     matches_counted(pattern, text, || {})
 }
 
-/// [`matches`], telling `step` of each element of the pattern that is compared.
+/// [`matches()`], telling `step` of each element of the pattern that is compared.
 ///
 /// Only the latest star needs a way back: were an earlier one to take more of the text, all that follows it
 /// would have to match later in the text, where the latest star has already looked.
@@ -40,23 +42,34 @@ fn matches_counted(pattern: &[u8], text: &[u8], mut step: impl FnMut()) -> bool 
     let mut retry: Option<(usize, usize)> = None;
     while taken < text.len() {
         step();
-        if pattern.get(at) == Some(&b'*') {
-            at += 1;
-            if at == pattern.len() {
-                return true;
-            }
-            retry = Some((at, taken));
+        let (after_star, from) = if pattern.get(at) == Some(&b'*') {
+            (at + 1, taken)
         } else if let Some(length) = accept(&pattern[at..], text[taken]) {
             at += length;
             taken += 1;
-        } else if let Some((after_star, from)) = retry {
-            (at, taken) = (after_star, from + 1);
-            retry = Some((at, taken));
+            continue;
+        } else if let Some((after_star, start)) = retry {
+            (after_star, start + 1)
         } else {
             return false;
-        }
+        };
+        let Some(start) = next_start(&pattern[after_star..], text, from) else {
+            return false;
+        };
+        (at, taken) = (after_star, start);
+        retry = Some((at, taken));
     }
     pattern[at..].iter().all(|&byte| byte == b'*')
+}
+
+/// The first place in `text`, from `from` on, where what follows a star may match: that of its first byte,
+/// where that is a literal.
+fn next_start(after_star: &[u8], text: &[u8], from: usize) -> Option<usize> {
+    match after_star {
+        [] => Some(text.len()),
+        [b'*' | b'?' | b'[', ..] => Some(from),
+        [b'\\', literal, ..] | [literal, ..] => Some(from + memchr(*literal, &text[from..])?),
+    }
 }
 
 /// The length of the first element of `pattern`, which is not a star, if that element stands for `byte`.

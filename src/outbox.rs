@@ -310,15 +310,15 @@ impl Outbox {
         Taken::Nothing
     }
 
-    /// For the owner: the socket took `written` bytes and no more for now. Only a close wakes it until it comes
-    /// back. Returns a reason to end, if there is one.
-    pub fn blocked(&self, written: usize, waker: &Waker, now: Now) -> Option<CloseReason> {
+    /// For the owner: the socket takes no more for now, and `unwritten` bytes of the batch are left. Only a close
+    /// wakes it until it comes back. Returns a reason to end, if there is one.
+    pub fn blocked(&self, unwritten: usize, waker: &Waker, now: Now) -> Option<CloseReason> {
         let mut state = self.state.lock();
-        state.unwritten = state.unwritten.saturating_sub(written);
-        state.blocked = true;
-        if written > 0 || state.stalled_since.is_none() {
+        if unwritten != state.unwritten || state.stalled_since.is_none() {
             state.stalled_since = Some(now.monotonic);
         }
+        state.unwritten = unwritten;
+        state.blocked = true;
         if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             state.waker = Some(waker.clone());
         }

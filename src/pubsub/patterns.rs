@@ -12,9 +12,9 @@
 //! Start reading at [`PatternIndex::matching`].
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::glob;
 use crate::map::HashKeys;
@@ -36,20 +36,42 @@ const SUFFIXES: usize = END_LENGTH_MAX + 1;
 pub struct PatternIndex {
     keys: HashKeys,
     /// The patterns by id; `None` where an id is free.
-    patterns: Vec<Option<Box<[u8]>>>,
+    patterns: Vec<Option<Pattern>>,
     free: Vec<u32>,
     /// The ids by the hash of their pattern.
     ids: HashTable<u32>,
-    /// The ids by bucket, in order: how a search goes on where it stopped, whatever came and went meanwhile.
-    buckets: BTreeSet<(Bucket, u32)>,
+    buckets: HashTable<Bucket>,
     /// How many patterns have an end of each kind, and as a bit whether any has.
     populations: [u32; KINDS],
     populated: u128,
 }
 
-/// A literal end as one number: the hash of its bytes above, its kind in the lowest seven bits. Ends whose
-/// hashes collide share a bucket, which costs a comparison and no more; ends of different kinds never do.
-type Bucket = u64;
+/// A pattern with its hash, so that the growth of the table, which happens under somebody's lock, hashes
+/// nothing.
+struct Pattern {
+    bytes: Box<[u8]>,
+    hash: u64,
+}
+
+/// A literal end of patterns and channels: how long it is and on which side, and the hash of its bytes. Ends
+/// whose hashes collide share a bucket, which costs a comparison and no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct End {
+    kind: usize,
+    hash: u64,
+}
+
+struct Bucket {
+    end: End,
+    members: Members,
+}
+
+/// The ids of a bucket in order, which is how a search goes on where it stopped, whatever came and went
+/// meanwhile. Most buckets have one, and a set takes much more memory.
+enum Members {
+    One(u32),
+    Many(BTreeSet<u32>),
+}
 
 /// Where a search stands; the default is its beginning.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +89,7 @@ impl PatternIndex {
             patterns: Vec::new(),
             free: Vec::new(),
             ids: HashTable::new(),
-            buckets: BTreeSet::new(),
+            buckets: HashTable::new(),
             populations: [0; KINDS],
             populated: 0,
         }
@@ -85,7 +107,11 @@ impl PatternIndex {
 
     /// The id of `pattern`, if it is here.
     pub fn find(&self, pattern: &[u8]) -> Option<u32> {
-        self.ids.find(self.keys.hash(pattern), |&id| self.pattern(id) == pattern).copied()
+        self.find_hashed(self.keys.hash(pattern), pattern)
+    }
+
+    fn find_hashed(&self, hash: u64, pattern: &[u8]) -> Option<u32> {
+        self.ids.find(hash, |&id| self.pattern(id) == pattern).copied()
     }
 
     /// The pattern with this id.
@@ -94,13 +120,14 @@ impl PatternIndex {
     ///
     /// When no pattern has it, which is the caller's bug.
     pub fn pattern(&self, id: u32) -> &[u8] {
-        stored(&self.patterns, id)
+        &stored(&self.patterns, id).bytes
     }
 
     /// Adds `pattern` unless it is here, and returns its id: a number below the most patterns there ever were
     /// at once, which may have been that of a removed pattern.
     pub fn insert(&mut self, pattern: &[u8]) -> u32 {
-        if let Some(id) = self.find(pattern) {
+        let hash = self.keys.hash(pattern);
+        if let Some(id) = self.find_hashed(hash, pattern) {
             return id;
         }
         // Memory ends long before the ids do.
@@ -108,14 +135,9 @@ impl PatternIndex {
         if id as usize == self.patterns.len() {
             self.patterns.push(None);
         }
-        self.patterns[id as usize] = Some(pattern.into());
-
-        let (keys, patterns) = (self.keys, &self.patterns);
-        self.ids.insert_unique(keys.hash(pattern), id, |&id| keys.hash(stored(patterns, id)));
-        let bucket = self.bucket(pattern);
-        self.buckets.insert((bucket, id));
-        self.populations[kind(bucket)] += 1;
-        self.populated |= 1 << kind(bucket);
+        self.patterns[id as usize] = Some(Pattern { bytes: pattern.into(), hash });
+        self.ids.insert_unique(hash, id, |&id| stored(&self.patterns, id).hash);
+        self.join_bucket(self.end(pattern), id);
         id
     }
 
@@ -125,14 +147,8 @@ impl PatternIndex {
     ///
     /// When no pattern has it, which is the caller's bug.
     pub fn remove(&mut self, id: u32) {
-        let bucket = self.bucket(self.pattern(id));
-        self.buckets.remove(&(bucket, id));
-        self.populations[kind(bucket)] -= 1;
-        if self.populations[kind(bucket)] == 0 {
-            self.populated &= !(1 << kind(bucket));
-        }
-
-        let hash = self.keys.hash(self.pattern(id));
+        self.leave_bucket(self.end(self.pattern(id)), id);
+        let hash = stored(&self.patterns, id).hash;
         if let Ok(entry) = self.ids.find_entry(hash, |&other| other == id) {
             entry.remove();
         }
@@ -193,37 +209,85 @@ impl PatternIndex {
             Some(length) => channel.len().checked_sub(length).map(|start| &channel[start..]),
         };
         end.into_iter().flat_map(move |end| {
-            let bucket = self.bucket_of_end(kind, end);
-            self.buckets.range(ids_from(bucket, from)).map(|&(_, id)| id)
+            let end = self.end_of_kind(kind, end);
+            let bucket = self.buckets.find(end.hash, |bucket| bucket.end == end);
+            bucket.into_iter().flat_map(move |bucket| bucket.members.from(from))
         })
     }
 
-    fn bucket(&self, pattern: &[u8]) -> Bucket {
+    fn join_bucket(&mut self, end: End, id: u32) {
+        self.populations[end.kind] += 1;
+        self.populated |= 1 << end.kind;
+        match self.buckets.entry(end.hash, |bucket| bucket.end == end, |bucket| bucket.end.hash) {
+            Entry::Occupied(mut bucket) => bucket.get_mut().members.insert(id),
+            Entry::Vacant(place) => {
+                place.insert(Bucket { end, members: Members::One(id) });
+            }
+        }
+    }
+
+    fn leave_bucket(&mut self, end: End, id: u32) {
+        self.populations[end.kind] -= 1;
+        if self.populations[end.kind] == 0 {
+            self.populated &= !(1 << end.kind);
+        }
+        if let Ok(mut bucket) = self.buckets.find_entry(end.hash, |bucket| bucket.end == end)
+            && bucket.get_mut().members.remove(id)
+        {
+            bucket.remove();
+        }
+    }
+
+    /// The end that `pattern` goes by: the longer one.
+    fn end(&self, pattern: &[u8]) -> End {
         let prefix = glob::literal_prefix(pattern);
         let suffix = glob::literal_suffix(pattern);
         let prefix = &prefix[..prefix.len().min(END_LENGTH_MAX)];
         let suffix = &suffix[suffix.len().saturating_sub(END_LENGTH_MAX)..];
         if suffix.len() > prefix.len() {
-            self.bucket_of_end(SUFFIXES + suffix.len(), suffix)
+            self.end_of_kind(SUFFIXES + suffix.len(), suffix)
         } else {
-            self.bucket_of_end(prefix.len(), prefix)
+            self.end_of_kind(prefix.len(), prefix)
         }
     }
 
-    fn bucket_of_end(&self, kind: usize, end: &[u8]) -> Bucket {
-        self.keys.hash(end) / KINDS as u64 * KINDS as u64 + kind as u64
+    fn end_of_kind(&self, kind: usize, end: &[u8]) -> End {
+        End { kind, hash: self.keys.hash(end) }
     }
 }
 
-fn kind(bucket: Bucket) -> usize {
-    (bucket % KINDS as u64) as usize
+impl Members {
+    fn insert(&mut self, id: u32) {
+        match self {
+            Members::One(first) => *self = Members::Many(BTreeSet::from([*first, id])),
+            Members::Many(ids) => {
+                ids.insert(id);
+            }
+        }
+    }
+
+    /// Removes `id`, and returns whether nobody is left.
+    fn remove(&mut self, id: u32) -> bool {
+        match self {
+            Members::One(_) => true,
+            Members::Many(ids) => {
+                ids.remove(&id);
+                ids.is_empty()
+            }
+        }
+    }
+
+    /// The ids not below `least`, in order.
+    fn from(&self, least: u32) -> impl Iterator<Item = u32> {
+        let (one, many) = match self {
+            Members::One(id) => (Some(*id).filter(|&id| id >= least), None),
+            Members::Many(ids) => (None, Some(ids.range(least..).copied())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
 }
 
-fn ids_from(bucket: Bucket, from: u32) -> RangeInclusive<(Bucket, u32)> {
-    (bucket, from)..=(bucket, u32::MAX)
-}
-
-fn stored(patterns: &[Option<Box<[u8]>>], id: u32) -> &[u8] {
+fn stored(patterns: &[Option<Pattern>], id: u32) -> &Pattern {
     match patterns.get(id as usize) {
         Some(Some(pattern)) => pattern,
         _ => panic!("BUG: no pattern has the id {id}"),

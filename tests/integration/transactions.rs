@@ -1,6 +1,8 @@
 //! MULTI and EXEC, mostly around publishing and subscribing: clients wrap their pipelines in them.
 
-use crate::support::{Protocol, Server, Value, both_protocols, both_protocols_with, differs_from_oracle, while_publishing};
+use crate::support::{
+    Protocol, Server, Value, both_protocols, both_protocols_with, differs_from_oracle, while_publishing,
+};
 
 const ABORTED: &str = "-EXECABORT Transaction discarded because of previous errors.\r\n";
 

@@ -3,7 +3,9 @@
 
 use std::thread;
 
-use crate::support::{Client, Protocol, Server, both_protocols, differs_from_oracle, raise_descriptor_limit, while_publishing};
+use crate::support::{
+    Client, Protocol, Server, both_protocols, differs_from_oracle, raise_descriptor_limit, while_publishing,
+};
 
 /// More than is done in one turn, where the system allows that many sockets.
 fn crowd_size() -> usize {

@@ -1,0 +1,184 @@
+//! Tests of the outbox.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+use super::*;
+use crate::resp::push::share;
+
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Wake for Counting {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+const UNLIMITED: OutputLimit = OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_duration: Duration::ZERO };
+
+fn at(seconds: u64) -> Now {
+    Now { monotonic: Duration::from_secs(seconds), unix: Duration::ZERO }
+}
+
+fn frame(head: &[u8]) -> Frame<'_> {
+    Frame { head, shared: None }
+}
+
+fn push(outbox: &Outbox, head: &[u8]) -> Pushed {
+    outbox.push(frame(head), &UNLIMITED, at(0))
+}
+
+/// Takes everything, as the owner does.
+fn taken(outbox: &Outbox) -> String {
+    let mut all = Vec::new();
+    loop {
+        let mut batch = Batch::default();
+        if outbox.take(&mut batch, Waker::noop()) != Taken::Output {
+            return String::from_utf8(all).unwrap();
+        }
+        batch.parts.iter().for_each(|part| all.extend_from_slice(part));
+        all.extend_from_slice(&batch.tail);
+    }
+}
+
+#[test]
+fn what_is_pushed_is_taken_in_order() {
+    let outbox = Outbox::new(1);
+    let shared = share(b"payload");
+    push(&outbox, b"*1");
+    let _ = outbox.push(Frame { head: b"*2", shared: Some(&shared) }, &UNLIMITED, at(0));
+    push(&outbox, b"*3");
+    let _ = outbox.push(Frame { head: b"*4", shared: Some(&shared) }, &UNLIMITED, at(0));
+    assert_eq!(outbox.waiting(), 8 + 2 * shared.len());
+    assert_eq!(taken(&outbox), "*1*2payload\r\n*3*4payload\r\n");
+    assert_eq!(outbox.waiting(), 0);
+}
+
+#[test]
+fn resp3_gets_pushes() {
+    let outbox = Outbox::new(1);
+    push(&outbox, b"*1");
+    outbox.set_protocol(Protocol::Resp3);
+    push(&outbox, b"*2");
+    assert_eq!(taken(&outbox), "*1>2");
+}
+
+#[test]
+fn the_owner_is_woken_once_until_it_has_looked() {
+    let outbox = Outbox::new(1);
+    let counting = Arc::new(Counting::default());
+    let waker = Waker::from(counting.clone());
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, &waker), Taken::Nothing);
+    let Pushed::Wake(waker_out) = push(&outbox, b"*1") else { panic!("the owner sleeps") };
+    waker_out.wake();
+    assert!(matches!(push(&outbox, b"*2"), Pushed::Queued));
+    assert_eq!(counting.0.load(Ordering::Relaxed), 1);
+    assert_eq!(outbox.take(&mut batch, &waker), Taken::Output);
+    assert!(matches!(push(&outbox, b"*3"), Pushed::Queued), "the owner is awake");
+}
+
+#[test]
+fn an_owner_that_waits_for_its_socket_is_woken_by_a_close_only() {
+    let outbox = Outbox::new(1);
+    push(&outbox, b"*1");
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Output);
+    assert_eq!(outbox.blocked(2, Waker::noop(), at(0)), None);
+    assert!(matches!(push(&outbox, b"*2"), Pushed::Queued));
+    assert!(outbox.close(CloseReason::Killed).is_some());
+    assert_eq!(outbox.blocked(2, Waker::noop(), at(0)), Some(CloseReason::Killed));
+}
+
+#[test]
+fn held_messages_come_behind_the_replies() {
+    let outbox = Outbox::new(1);
+    push(&outbox, b"*1");
+    outbox.hold();
+    push(&outbox, b"*2");
+    let _ = outbox.push(Frame { head: b"*3", shared: Some(&share(b"x")) }, &UNLIMITED, at(0));
+    push(&outbox, b"*4");
+    outbox.push_replies(b":1\r\n", &UNLIMITED, at(0));
+    assert_eq!(outbox.waiting(), 2 + 2 + 2 + 3 + 2 + 4);
+    outbox.release();
+    push(&outbox, b"*5");
+    assert_eq!(taken(&outbox), "*1:1\r\n*2*3x\r\n*4*5");
+}
+
+#[test]
+fn at_the_hard_limit_the_queue_is_dropped_and_one_caller_is_told() {
+    let outbox = Outbox::new(1);
+    let limit = OutputLimit { hard_bytes: 10, ..UNLIMITED };
+    assert!(matches!(outbox.push(frame(b"*23456789"), &limit, at(0)), Pushed::Queued));
+    assert!(matches!(outbox.push(frame(b"*"), &limit, at(0)), Pushed::Overflow(None)));
+    assert!(matches!(outbox.push(frame(b"*"), &limit, at(0)), Pushed::Closed));
+    assert_eq!(outbox.waiting(), 0);
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Closed(CloseReason::OutputLimit));
+}
+
+#[test]
+fn what_the_socket_has_not_taken_counts() {
+    let outbox = Outbox::new(1);
+    let limit = OutputLimit { hard_bytes: 10, ..UNLIMITED };
+    let mut batch = Batch::default();
+    push(&outbox, b"*2345678");
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Output);
+    assert_eq!(outbox.blocked(8, Waker::noop(), at(0)), None);
+    assert!(matches!(outbox.push(frame(b"*"), &limit, at(0)), Pushed::Queued));
+    assert!(matches!(outbox.push(frame(b"*"), &limit, at(0)), Pushed::Overflow(_)));
+}
+
+#[test]
+fn the_soft_limit_counts_time_without_a_break() {
+    let limit = OutputLimit { hard_bytes: 0, soft_bytes: 4, soft_duration: Duration::from_secs(60) };
+    let outbox = Outbox::new(1);
+    let _ = outbox.push(frame(b"*234"), &limit, at(0));
+    assert!(outbox.check_limit(&limit, at(60)).is_none(), "not longer than allowed");
+    taken(&outbox);
+    assert!(outbox.check_limit(&limit, at(61)).is_none(), "below in between");
+    let _ = outbox.push(frame(b"*234"), &limit, at(100));
+    assert!(outbox.check_limit(&limit, at(160)).is_none());
+    assert!(outbox.check_limit(&limit, at(161)).is_some());
+    assert!(outbox.check_limit(&limit, at(162)).is_none(), "told once");
+}
+
+#[test]
+fn a_stall_is_output_of_which_nothing_is_taken() {
+    let outbox = Outbox::new(1);
+    push(&outbox, b"*2345678");
+    assert_eq!(outbox.stalled_for(at(5)), None);
+    let mut batch = Batch::default();
+    let _ = outbox.take(&mut batch, Waker::noop());
+    let _ = outbox.blocked(8, Waker::noop(), at(10));
+    assert_eq!(outbox.stalled_for(at(15)), Some(Duration::from_secs(5)));
+    let _ = outbox.blocked(8, Waker::noop(), at(16));
+    assert_eq!(outbox.stalled_for(at(17)), Some(Duration::from_secs(7)), "nothing was taken");
+    let _ = outbox.blocked(4, Waker::noop(), at(18));
+    assert_eq!(outbox.stalled_for(at(19)), Some(Duration::from_secs(1)), "four bytes were");
+}
+
+#[test]
+fn a_stopping_server_lets_output_out_first() {
+    let outbox = Outbox::new(1);
+    push(&outbox, b"*1");
+    let _ = outbox.close(CloseReason::Shutdown);
+    assert!(matches!(push(&outbox, b"*2"), Pushed::Closed));
+    assert_eq!(taken(&outbox), "*1");
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Closed(CloseReason::Shutdown));
+}
+
+#[test]
+fn the_end_of_a_fan_out_wakes_the_publisher() {
+    let outbox = Outbox::new(1);
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Nothing);
+    assert!(!outbox.is_completed());
+    assert!(outbox.complete(7).is_some());
+    assert!(outbox.is_completed());
+    assert_eq!(outbox.take_completion(), Some(7));
+    assert_eq!(outbox.take_completion(), None);
+}
