@@ -40,7 +40,7 @@ const METRONOME: Token = Token(usize::MAX);
 /// An error means that a message was lost, mangled, or that the server counted differently.
 pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> io::Result<Sample> {
     let mut generator = Generator::connect(traffic, server)?;
-    let pinger = traffic.pinged.then(|| Pinger::start(server)).transpose()?;
+    let pinger = traffic.pinged.then(|| Pinger::start(server.address(), server.wire())).transpose()?;
 
     generator.run(time / 5)?;
     let (start, cpu, counted) = (generator.now(), server.cpu_time()?, generator.counted());
@@ -68,9 +68,7 @@ pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> i
     let mut sample = Sample::default();
     sample.set(Metric::Rate, Some(counted / elapsed.as_secs_f64()));
     sample.set(Metric::Cpu, Some(cpu.as_nanos() as f64 / counted));
-    sample.set(Metric::P50, latency.quantile(0.5));
-    sample.set(Metric::P99, latency.quantile(0.99));
-    sample.set(Metric::P999, latency.quantile(0.999));
+    sample.set_latency(latency);
     sample.set(Metric::Resident, resident.map(|bytes| bytes as f64));
     Ok(sample)
 }

@@ -2,7 +2,7 @@
 //! delay it. Must not know what else the server is doing.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::connect;
 use crate::histogram::Histogram;
-use crate::servers::Server;
-use crate::wire::Exchange;
+use crate::wire::{Exchange, Wire};
 
 const INTERVAL: Duration = Duration::from_millis(1);
 
@@ -21,9 +20,9 @@ pub(crate) struct Pinger {
 }
 
 impl Pinger {
-    pub(crate) fn start(server: &dyn Server) -> io::Result<Pinger> {
-        let stream = connect::connect(server.address(), server.wire())?;
-        let (ping, heartbeat) = (server.wire().ping(), server.wire().heartbeat());
+    pub(crate) fn start(address: SocketAddr, wire: &dyn Wire) -> io::Result<Pinger> {
+        let stream = connect::connect(address, wire)?;
+        let (ping, heartbeat) = (wire.ping(), wire.heartbeat());
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::spawn(move || run(stream, &ping, heartbeat, &stopped));
