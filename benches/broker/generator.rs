@@ -40,7 +40,11 @@ const METRONOME: Token = Token(usize::MAX);
 /// An error means that a message was lost, mangled, or that the server counted differently.
 pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> io::Result<Sample> {
     let mut generator = Generator::connect(traffic, server)?;
-    let pinger = traffic.pinged.then(|| Pinger::start(server.address(), server.wire())).transpose()?;
+    let (address, wire) = (server.address(), server.wire());
+    let pinger = match traffic.pinged {
+        true => Some(Pinger::start(connect::connect(address, wire)?, wire)),
+        false => None,
+    };
 
     generator.run(time / 5)?;
     let (start, cpu, counted) = (generator.now(), server.cpu_time()?, generator.counted());

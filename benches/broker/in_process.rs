@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -40,6 +40,9 @@ pub(crate) fn measure(traffic: &Traffic, time: Duration) -> io::Result<Sample> {
         count: AtomicU64::new(0),
         failure: OnceLock::new(),
     });
+    // First of all, because the subscribers take more than `maxclients`.
+    let (publisher, pinger, observer) =
+        (connect(address, &Resp)?, connect(address, &Resp)?, connect(address, &Resp)?);
     let connections = traffic.subscribers as u64;
     {
         let _inside = runtime.enter();
@@ -49,12 +52,12 @@ pub(crate) fn measure(traffic: &Traffic, time: Duration) -> io::Result<Sample> {
     }
     arrivals.wait_for(connections)?;
 
-    let pinger = Pinger::start(address, &Resp)?;
+    let pinger = Pinger::start(pinger, &Resp);
     let started = Instant::now();
-    let published = publish(traffic, address, &arrivals, time)?;
+    let published = publish(traffic, publisher, &arrivals, time)?;
     let elapsed = started.elapsed().as_secs_f64();
     let latency = pinger.stop()?;
-    let (counted, arrived) = (own_count(address)?, published * connections);
+    let (counted, arrived) = (own_count(observer)?, published * connections);
     if counted != arrived {
         return Err(io::Error::other(format!("the server counted {counted} deliveries, {arrived} arrived")));
     }
@@ -76,17 +79,22 @@ fn start(runtime: &Runtime) -> io::Result<(Server, SocketAddr)> {
 }
 
 /// The next message goes out when the last one has reached everybody. Returns how many there were.
-fn publish(traffic: &Traffic, address: SocketAddr, arrivals: &Arrivals, time: Duration) -> io::Result<u64> {
+fn publish(
+    traffic: &Traffic,
+    mut publisher: TcpStream,
+    arrivals: &Arrivals,
+    time: Duration,
+) -> io::Result<u64> {
     let connections = traffic.subscribers as u64;
     let (requests, answers) = (traffic.requests(&Resp, 0), traffic.answers(&Resp, 0));
-    let mut publisher = connect(address, &Resp)?;
     let mut answer = vec![0; answers.frame_len() as usize];
     let (start, mut published) = (Instant::now(), 0);
     while start.elapsed() < time {
         publisher.write_all(requests.frame(published))?;
         publisher.read_exact(&mut answer)?;
         if answer != answers.frame(published) {
-            return Err(io::Error::other("mangled: not the answer to a publish"));
+            let answer = answer.escape_ascii();
+            return Err(io::Error::other(format!("mangled: \"{answer}\" is not the answer to a publish")));
         }
         published += 1;
         arrivals.wait_for(connections * (published + 1))?;

@@ -2,13 +2,12 @@
 //! delay it. Must not know what else the server is doing.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::connect;
 use crate::histogram::Histogram;
 use crate::wire::{Exchange, Wire};
 
@@ -20,13 +19,12 @@ pub(crate) struct Pinger {
 }
 
 impl Pinger {
-    pub(crate) fn start(address: SocketAddr, wire: &dyn Wire) -> io::Result<Pinger> {
-        let stream = connect::connect(address, wire)?;
+    pub(crate) fn start(stream: TcpStream, wire: &dyn Wire) -> Pinger {
         let (ping, heartbeat) = (wire.ping(), wire.heartbeat());
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::spawn(move || run(stream, &ping, heartbeat, &stopped));
-        Ok(Pinger { stop, thread })
+        Pinger { stop, thread }
     }
 
     /// The times between when each ping was due and its answer.

@@ -143,13 +143,12 @@ impl Server for Running {
         if !self.counts {
             return Ok(None);
         }
-        own_count(self.address).map(Some)
+        own_count(TcpStream::connect(self.address)?).map(Some)
     }
 }
 
 /// Messages that our server, by its own count, has delivered.
-pub(crate) fn own_count(address: SocketAddr) -> io::Result<u64> {
-    let mut stream = TcpStream::connect(address)?;
+pub(crate) fn own_count(mut stream: TcpStream) -> io::Result<u64> {
     stream.write_all(b"*1\r\n$4\r\nINFO\r\n*1\r\n$4\r\nQUIT\r\n")?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
