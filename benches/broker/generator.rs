@@ -55,10 +55,7 @@ pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> i
     let counted = (generator.counted() - counted) as f64;
 
     let resident = server.resident()?;
-    let latency = match pinger {
-        Some(pinger) => pinger.stop()?,
-        None => Histogram::new(),
-    };
+    let pinged = pinger.map(Pinger::stop).transpose()?;
     generator.drain()?;
     if let Some(delivered) = server.delivered()?
         && delivered != generator.delivered
@@ -68,11 +65,10 @@ pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> i
             "the server counted {delivered} deliveries, {received} arrived"
         )));
     }
-    let latency = if traffic.pinged { &latency } else { &generator.latency };
     let mut sample = Sample::default();
     sample.set(Metric::Rate, Some(counted / elapsed.as_secs_f64()));
     sample.set(Metric::Cpu, Some(cpu.as_nanos() as f64 / counted));
-    sample.set_latency(latency);
+    sample.set_latency(pinged.as_ref().unwrap_or(&generator.latency));
     sample.set(Metric::Resident, resident.map(|bytes| bytes as f64));
     Ok(sample)
 }
