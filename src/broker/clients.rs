@@ -192,6 +192,10 @@ impl Clients {
     /// Up to `most` clients with an id above `id`, in the order of their ids: a page of a walk through all.
     pub fn after(&self, id: u64, most: usize) -> Vec<Arc<Client>> {
         let connected = self.connected.lock();
-        connected.range((Bound::Excluded(id), Bound::Unbounded)).take(most).map(|(_, client)| client.clone()).collect()
+        connected
+            .range((Bound::Excluded(id), Bound::Unbounded))
+            .take(most)
+            .map(|(_, client)| client.clone())
+            .collect()
     }
 }

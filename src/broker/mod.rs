@@ -14,6 +14,7 @@ pub mod subscriptions;
 mod cleanup;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::map::HashKeys;
@@ -31,6 +32,8 @@ use subscriptions::Subscriptions;
 pub struct Identity {
     /// Reads the memory that the process has resident, in bytes.
     pub resident_bytes: fn() -> u64,
+    /// Reads the processor time that the process has used: in the system, and by itself.
+    pub processor_time: fn() -> (Duration, Duration),
     /// Forty hexadecimal digits, different at every start. (Redis INFO `run_id`.)
     pub run_id: String,
     /// Process id.
@@ -101,7 +104,22 @@ impl Broker {
     pub fn stop(&self) -> Vec<std::task::Waker> {
         self.stopping.store(true, Ordering::Release);
         let clients = self.clients.after(0, usize::MAX);
-        clients.iter().filter_map(|client| client.outbox.close(crate::outbox::CloseReason::Shutdown)).collect()
+        clients
+            .iter()
+            .filter_map(|client| client.outbox.close(crate::outbox::CloseReason::Shutdown))
+            .collect()
+    }
+
+    /// Ends a client whose unfinished request, or transaction, is larger than it may be: counted and logged.
+    pub fn close_for_query(&self, session: &mut session::Session) {
+        session.closing = true;
+        self.stats.add(session.id(), Counter::QueryLimitDisconnections, 1);
+        tracing::warn!(
+            "Closing client that reached max query buffer length: id={} addr={} name={}; see client-query-buffer-limit",
+            session.id(),
+            session.client.address,
+            session.client.name(),
+        );
     }
 
     /// Reports clients that were closed because they did not keep up: counted, and logged once each.

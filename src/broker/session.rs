@@ -137,6 +137,14 @@ impl Session {
         self.subscribed.as_ref().map_or(0, |subscribed| subscribed.len(kind))
     }
 
+    /// Whether it is subscribed to this channel or pattern.
+    pub fn is_subscribed_to(&self, broker: &Broker, kind: Kind, name: &[u8]) -> bool {
+        let subscribed = self.subscribed.as_ref();
+        subscribed.is_some_and(|subscribed| {
+            broker.subscriptions.find(kind, name).is_some_and(|id| subscribed.contains(kind, id))
+        })
+    }
+
     /// Number of its subscriptions of all kinds.
     pub fn all_subscriptions(&self) -> usize {
         self.subscribed.as_ref().map_or(0, |subscribed| subscribed.total())

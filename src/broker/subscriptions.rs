@@ -176,17 +176,17 @@ impl Subscriptions {
     /// Ends the subscription to the channel or pattern with this name, if there is one. When it returns nobody
     /// delivers to the client any more.
     pub fn unsubscribe(&self, kind: Kind, name: &[u8], subscribed: &mut Subscribed) {
-        let id = match channel_kind(kind) {
-            None => self.patterns.read().find(name),
-            Some(channel_kind) => {
-                let hash = self.keys.hash(name);
-                let shard = self.shards(channel_kind)[shard_of(hash)].lock();
-                shard.find(hash, name).map(|index| channel_id(shard_of(hash), index))
-            }
-        };
-        if let Some(id) = id {
+        if let Some(id) = self.find(kind, name) {
             self.unsubscribe_id(kind, id, subscribed, |_| ());
         }
+    }
+
+    /// The id of a channel or pattern. It belongs to the name for as long as somebody is subscribed.
+    pub fn find(&self, kind: Kind, name: &[u8]) -> Option<u32> {
+        let Some(channel_kind) = channel_kind(kind) else { return self.patterns.read().find(name) };
+        let hash = self.keys.hash(name);
+        let shard = self.shards(channel_kind)[shard_of(hash)].lock();
+        shard.find(hash, name).map(|index| channel_id(shard_of(hash), index))
     }
 
     /// Ends the subscription with this id, if the client has it, after showing its name.

@@ -49,7 +49,11 @@ const CLIENT: &[Row] = &[
         summary: "Returns the name of the connection.",
         action: Action::Run(|context, _| {
             let name = context.session.client.names().name;
-            if name.is_empty() { context.reply().null() } else { context.reply().bulk(&name) }
+            if name.is_empty() {
+                context.reply().null()
+            } else {
+                context.reply().bulk(&name)
+            }
             Ok(Flow::Done)
         }),
     },
@@ -288,7 +292,8 @@ fn parse_kill(request: Request<'_>, own: u64) -> Result<Filter, Error> {
             b"SKIPME" if value.eq_ignore_ascii_case(b"no") => filter.except = None,
             b"MAXAGE" => {
                 let seconds = parse_integer(value).ok_or(Error::MaxAgeNotInteger)?;
-                filter.older_than_ms = u64::try_from(seconds).ok().map(|seconds| seconds.saturating_mul(1000));
+                filter.older_than_ms =
+                    u64::try_from(seconds).ok().map(|seconds| seconds.saturating_mul(1000));
             }
             _ => return Err(Error::Syntax),
         }

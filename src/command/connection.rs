@@ -95,11 +95,12 @@ impl<'a> HelloOptions<'a> {
         if request.len() < 2 {
             return Ok(options);
         }
-        options.protocol = Some(match parse_integer(request.argument(1)).ok_or(Error::ProtocolNotInteger)? {
-            2 => Protocol::Resp2,
-            3 => Protocol::Resp3,
-            _ => return Err(Error::UnsupportedProtocol),
-        });
+        options.protocol =
+            Some(match parse_integer(request.argument(1)).ok_or(Error::ProtocolNotInteger)? {
+                2 => Protocol::Resp2,
+                3 => Protocol::Resp3,
+                _ => return Err(Error::UnsupportedProtocol),
+            });
         let mut index = 2;
         while index < request.len() {
             let option = request.argument(index);

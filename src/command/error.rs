@@ -15,7 +15,10 @@ pub enum Error {
     UnknownCommand(Vec<u8>),
     /// A web browser was made to send an HTTP request here: close without a reply. (Redis `securityWarningCommand`.)
     CrossProtocol,
-    UnknownSubcommand { name: Vec<u8>, container: &'static str },
+    UnknownSubcommand {
+        name: Vec<u8>,
+        container: &'static str,
+    },
     WrongArity(&'static str),
     NoAuth,
     HelloNoAuth,
@@ -51,7 +54,9 @@ pub enum Error {
     TooManyPatterns(usize),
     ChannelTooLong(usize),
     TransactionTooLong(usize),
-    TransactionTooBig,
+    /// The client's requests take more than `client-query-buffer-limit`: close without a reply.
+    QueryLimit,
+    ExecRefused(Vec<u8>),
 }
 
 impl Error {
@@ -63,6 +68,10 @@ impl Error {
                 let name = &name[..name.len().min(ECHOED_BYTES_MAX)];
                 let container = container.to_ascii_uppercase();
                 [b"ERR unknown subcommand '", name, b"'. Try ", container.as_bytes(), b" HELP."].concat()
+            }
+            Error::ExecRefused(reason) => {
+                let reason = reason.strip_prefix(b"ERR ").unwrap_or(reason);
+                [b"EXECABORT Transaction discarded because of: ", reason].concat()
             }
             Error::ChannelsArity(name) => {
                 let rest = b"'. Try PUBSUB HELP.";
@@ -143,7 +152,6 @@ impl Error {
                  it from a local connection, otherwise you need to set this option in the configuration file, and \
                  then restart the server."
             }
-            Error::TransactionTooBig => "ERR transaction queue is larger than client-query-buffer-limit",
             _ => "ERR syntax error",
         }
     }

@@ -169,19 +169,18 @@ impl Interpreter {
             now,
             executing: false,
         };
-        let found = match admit(&mut context, request) {
-            Ok(Some(found)) => found,
-            Ok(None) => return settle_replies(&mut self.session, workspace, start, false),
-            Err(error) => {
-                refuse(&mut context, &error);
-                return settle_replies(&mut self.session, workspace, start, false);
+        let Some(found) = admit(&mut context, request) else {
+            settle_replies(&mut self.session, workspace, start, false);
+            if self.session.is_subscribed() {
+                flush(&self.session, &mut workspace.reply, now);
             }
+            return;
         };
         let row = found.row;
         context.session.client.last_command.store(found.number, Ordering::Relaxed);
         context.workspace.counts.commands += 1;
-        let holds =
-            row.flags.has(Flags::DELIVERS) && (context.session.is_subscribed() || context.transaction.is_some());
+        let holds = row.flags.has(Flags::DELIVERS)
+            && (context.session.is_subscribed() || context.transaction.is_some());
         if holds {
             context.session.outbox().hold();
         }
@@ -258,9 +257,31 @@ fn settle_replies(session: &mut Session, workspace: &mut Workspace, start: usize
     }
 }
 
-/// The checks that every command passes. `None`: it was queued by MULTI.
-fn admit(context: &mut Context<'_>, request: Request<'_>) -> Result<Option<Found>, Error> {
-    let found = find(request)?;
+/// The checks that every command passes. `None`: it was queued by MULTI, or refused.
+fn admit(context: &mut Context<'_>, request: Request<'_>) -> Option<Found> {
+    let found = match find(request) {
+        Ok(found) => found,
+        Err(error) => {
+            refuse(context, &error);
+            return None;
+        }
+    };
+    let error = match check(context, found, request) {
+        Ok(true) => return Some(found),
+        Ok(false) => return None,
+        Err(error) => error,
+    };
+    if found.row.name == "exec" {
+        transaction::take(context);
+        refuse(context, &Error::ExecRefused(error.text()));
+    } else {
+        refuse(context, &error);
+    }
+    None
+}
+
+/// Whether the command is to run now; if not, it was queued.
+fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Result<bool, Error> {
     let row = found.row;
     if !row.accepts(request.len()) {
         return Err(Error::WrongArity(row.name));
@@ -278,9 +299,9 @@ fn admit(context: &mut Context<'_>, request: Request<'_>) -> Result<Option<Found
         Some(transaction) if !row.flags.has(Flags::NOT_QUEUED) => {
             transaction.queue(context.session, found, request)?;
             context.reply().simple("QUEUED");
-            Ok(None)
+            Ok(false)
         }
-        _ => Ok(Some(found)),
+        _ => Ok(true),
     }
 }
 
@@ -326,9 +347,13 @@ fn fail(context: &mut Context<'_>, error: &Error) {
 
 /// Replies with the error of a command that did not get to run: a transaction cannot succeed without it.
 fn refuse(context: &mut Context<'_>, error: &Error) {
-    if *error == Error::CrossProtocol {
-        context.session.closing = true;
-        return;
+    match error {
+        Error::CrossProtocol => {
+            context.session.closing = true;
+            return;
+        }
+        Error::QueryLimit => return context.broker.close_for_query(context.session),
+        _ => {}
     }
     if let Some(transaction) = context.transaction.as_deref_mut() {
         transaction.spoil();

@@ -2,6 +2,8 @@
 //!
 //! Owns their syntax and replies. What they mean is in `broker`.
 
+use std::collections::BTreeSet;
+
 use super::spec::{Action, Flags, Row};
 use super::{Context, Error, Flow, Progress, Resume, flush};
 use crate::broker::subscriptions::{ListPlace, Published};
@@ -196,18 +198,32 @@ fn check_subscriptions(context: &Context<'_>, request: Request<'_>, kind: Kind) 
     if request.arguments_from(1).any(|name| name.len() > config.max_channel_length) {
         return Err(Error::ChannelTooLong(config.max_channel_length));
     }
-    if context.session.all_subscriptions() + names > config.max_subscriptions_per_client {
-        return Err(Error::TooManySubscriptions(config.max_subscriptions_per_client));
-    }
-    let patterns = context.session.subscriptions(Kind::Pattern) + names;
-    if kind == Kind::Pattern && patterns > config.max_patterns_per_client {
-        return Err(Error::TooManyPatterns(config.max_patterns_per_client));
-    }
-    Ok(())
+    let all = context.session.all_subscriptions();
+    let patterns = context.session.subscriptions(Kind::Pattern);
+    let limits = |new: usize| {
+        if all + new > config.max_subscriptions_per_client {
+            return Err(Error::TooManySubscriptions(config.max_subscriptions_per_client));
+        }
+        if kind == Kind::Pattern && patterns + new > config.max_patterns_per_client {
+            return Err(Error::TooManyPatterns(config.max_patterns_per_client));
+        }
+        Ok(())
+    };
+    // Only near a limit it matters which of the names are new.
+    limits(names).or_else(|_| {
+        let distinct: BTreeSet<&[u8]> = request.arguments_from(1).collect();
+        let session = &context.session;
+        limits(distinct.iter().filter(|name| !session.is_subscribed_to(context.broker, kind, name)).count())
+    })
 }
 
 /// Subscribes to names from `first` on, as many as one turn may; where to go on, if there are more.
-fn subscribe_some(context: &mut Context<'_>, request: Request<'_>, first: usize, kind: Kind) -> Option<usize> {
+fn subscribe_some(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    first: usize,
+    kind: Kind,
+) -> Option<usize> {
     let end = request.len().min(first + NAMES_PER_TURN);
     let outbox = context.session.outbox().clone();
     for index in first..end {
@@ -272,7 +288,12 @@ fn unsubscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> R
     })
 }
 
-fn unsubscribe_some(context: &mut Context<'_>, request: Request<'_>, first: usize, kind: Kind) -> Option<usize> {
+fn unsubscribe_some(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    first: usize,
+    kind: Kind,
+) -> Option<usize> {
     let end = request.len().min(first + NAMES_PER_TURN);
     for index in first..end {
         let name = request.argument(index);
@@ -349,7 +370,8 @@ fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload
     let publisher = context.session.outbox().clone();
     let broker = context.broker;
     let mut delivery = context.delivery();
-    let published = broker.subscriptions.publish(Message { kind, channel, payload }, &publisher, &mut delivery);
+    let published =
+        broker.subscriptions.publish(Message { kind, channel, payload }, &publisher, &mut delivery);
     let spent = FANOUT_SPENT - delivery.budget;
     context.workspace.spend(spent);
     context.workspace.counts.published += 1;
@@ -379,8 +401,12 @@ fn mpublish(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Err
     let mut next = 2;
     Ok(match mpublish_some(context, request, &mut next) {
         Progress::Done => Flow::Done,
-        Progress::Yield => Flow::Later(Box::new(MpublishRest { request: request.to_owned(), next, waits: false })),
-        Progress::Wait => Flow::Later(Box::new(MpublishRest { request: request.to_owned(), next, waits: true })),
+        Progress::Yield => {
+            Flow::Later(Box::new(MpublishRest { request: request.to_owned(), next, waits: false }))
+        }
+        Progress::Wait => {
+            Flow::Later(Box::new(MpublishRest { request: request.to_owned(), next, waits: true }))
+        }
     })
 }
 

@@ -73,6 +73,8 @@ const SECTIONS: &[Section] = &[
     Section { name: "Persistence", write: |text, _, _| field(text, "loading", 0) },
     Section { name: "Stats", write: stats_section },
     Section { name: "Replication", write: replication_section },
+    Section { name: "CPU", write: cpu_section },
+    Section { name: "Modules", write: |_, _, _| () },
     Section { name: "Cluster", write: |text, _, _| field(text, "cluster_enabled", 0) },
     Section { name: "Keyspace", write: |_, _, _| () },
 ];
@@ -170,6 +172,12 @@ fn stats_section(text: &mut String, broker: &Broker, _: Now) {
     field(text, "pubsub_channels", broker.subscriptions.channels(ChannelKind::Global));
     field(text, "pubsub_patterns", broker.subscriptions.patterns());
     field(text, "pubsubshard_channels", broker.subscriptions.channels(ChannelKind::Shard));
+}
+
+fn cpu_section(text: &mut String, broker: &Broker, _: Now) {
+    let (system, user) = (broker.identity.processor_time)();
+    field(text, "used_cpu_sys", format_args!("{:.6}", system.as_secs_f64()));
+    field(text, "used_cpu_user", format_args!("{:.6}", user.as_secs_f64()));
 }
 
 fn replication_section(text: &mut String, broker: &Broker, _: Now) {

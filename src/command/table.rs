@@ -10,8 +10,7 @@ use super::spec::{Action, Row};
 use super::{client, connection, pubsub, server, transaction};
 
 /// The rows of every group, in the order in which a reader meets them.
-static GROUPS: [&[Row]; 5] =
-    [pubsub::ROWS, connection::ROWS, client::ROWS, transaction::ROWS, server::ROWS];
+static GROUPS: [&[Row]; 5] = [pubsub::ROWS, connection::ROWS, client::ROWS, transaction::ROWS, server::ROWS];
 
 /// No command's name is longer; longer ones need not be looked up.
 const NAME_BYTES_MAX: usize = 32;
@@ -56,9 +55,9 @@ impl Table {
     }
 
     fn find(&self, lower_case_name: &[u8]) -> Option<Found> {
-        let number = *self
-            .by_name
-            .find(hash(lower_case_name), |&number| self.rows[number as usize].name.as_bytes() == lower_case_name)?;
+        let number = *self.by_name.find(hash(lower_case_name), |&number| {
+            self.rows[number as usize].name.as_bytes() == lower_case_name
+        })?;
         Some(Found { number, row: self.rows[number as usize] })
     }
 }

@@ -79,6 +79,8 @@ pub(super) const ROWS: &[Row] = &[
 #[derive(Default)]
 pub(super) struct Transaction {
     queue: Vec<Queued>,
+    /// Commands accepted, those included that are not kept because the transaction is spoiled.
+    commands: usize,
     bytes: usize,
     /// A command was refused: EXEC will refuse them all.
     spoiled: bool,
@@ -91,22 +93,28 @@ struct Queued {
 
 impl Transaction {
     /// Adds a command to the queue.
-    pub(super) fn queue(&mut self, session: &Session, found: Found, request: Request<'_>) -> Result<(), Error> {
+    pub(super) fn queue(
+        &mut self,
+        session: &Session,
+        found: Found,
+        request: Request<'_>,
+    ) -> Result<(), Error> {
         let config = session.config();
         let bytes =
             QUEUED_OVERHEAD_BYTES + request.argument_bytes() + request.len() * ARGUMENT_OVERHEAD_BYTES;
-        if self.queue.len() >= config.max_multi_commands {
+        if self.commands >= config.max_multi_commands {
             return Err(Error::TransactionTooLong(config.max_multi_commands));
         }
         if self.bytes + bytes > config.client_query_buffer_limit {
-            return Err(Error::TransactionTooBig);
+            return Err(Error::QueryLimit);
         }
+        self.commands += 1;
         // What cannot succeed any more is checked, but not kept.
         if !self.spoiled {
             self.bytes += bytes;
             self.queue.push(Queued { row: found.row, request: request.to_owned() });
         }
-        session.client.queued.store(self.queue.len() as i32, Ordering::Relaxed);
+        session.client.queued.store(self.commands as i32, Ordering::Relaxed);
         Ok(())
     }
 
@@ -127,7 +135,8 @@ fn multi(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
     context.ok()
 }
 
-fn take(context: &mut Context<'_>) -> Option<Box<Transaction>> {
+/// Ends the transaction, if there is one.
+pub(super) fn take(context: &mut Context<'_>) -> Option<Box<Transaction>> {
     context.session.client.queued.store(-1, Ordering::Relaxed);
     context.transaction.take()
 }
@@ -189,8 +198,8 @@ impl ExecRest {
             self.next += 1;
             let request = queued.request.as_request();
             // Rights may have changed since the command was queued.
-            let result =
-                authorize(context.session, queued.row, request).and_then(|()| run(context, queued.row, request));
+            let result = authorize(context.session, queued.row, request)
+                .and_then(|()| run(context, queued.row, request));
             match result {
                 Ok(Flow::Done) => {}
                 Ok(Flow::Later(work)) => {

@@ -294,7 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.pending = pending;
             self.compact();
         }
-        self.check_query(now);
+        self.check_query();
         Ok(())
     }
 
@@ -341,20 +341,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Closes a client whose unfinished request is larger than it may be.
-    fn check_query(&mut self, _now: Now) {
+    fn check_query(&mut self) {
         let session = &mut self.interpreter.session;
         let unfinished = self.pending.len() - self.start;
         session.client.query_bytes.store(u32::try_from(unfinished).unwrap_or(u32::MAX), Ordering::Relaxed);
         if unfinished > session.query_limit() && !self.more {
-            session.closing = true;
-            self.shared.broker.stats.add(session.id(), Counter::QueryLimitDisconnections, 1);
-            tracing::warn!(
-                "Closing client that reached max query buffer length: id={} addr={} name={} bytes={unfinished}; see \
-                 client-query-buffer-limit",
-                session.id(),
-                session.client.address,
-                session.client.name(),
-            );
+            self.shared.broker.close_for_query(session);
         }
     }
 

@@ -17,8 +17,8 @@ use crate::broker::stats::Counter;
 /// How long to wait after `accept` failed, for want of descriptors for instance: the connection stays in the backlog,
 /// and trying again at once would spin.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-/// Failures of `accept` between two lines in the log: one every ten seconds.
-const FAILURES_PER_LINE: u64 = 100;
+/// Time between two lines in the log about it.
+const FAILURE_LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 /// Redis's text, which clients show to people.
@@ -35,22 +35,20 @@ server to start accepting connections from the outside.\r\n";
 
 /// Accepts connections for as long as the server runs.
 pub(super) async fn run(shared: Arc<Shared>, listener: Listener) {
-    let mut failures = 0;
+    let mut last_line = None;
     loop {
         match listener.accept().await {
-            Ok(accepted) => {
-                failures = 0;
-                admit(&shared, accepted);
-            }
+            Ok(accepted) => admit(&shared, accepted),
             Err(error) => {
                 shared.broker.stats.add(0, Counter::AcceptErrors, 1);
-                if failures % FAILURES_PER_LINE == 0 {
+                let now = shared.clock.now().monotonic;
+                if last_line.is_none_or(|last| now - last >= FAILURE_LINE_INTERVAL) {
+                    last_line = Some(now);
                     tracing::warn!(
                         "Accepting a client connection failed: {error}. It waits in the backlog; if descriptors have \
                          run out raise the limit (ulimit -n) or lower maxclients"
                     );
                 }
-                failures += 1;
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
@@ -115,13 +113,8 @@ fn refuse(shared: &Shared, stream: &impl TryWrite, text: &[u8]) {
 }
 
 /// Serves a connection in a task of its own.
-pub(super) fn serve<S>(
-    shared: &Arc<Shared>,
-    stream: S,
-    peer: Address,
-    local: Address,
-    descriptor: i32,
-) where
+pub(super) fn serve<S>(shared: &Arc<Shared>, stream: S, peer: Address, local: Address, descriptor: i32)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let id = shared.broker.clients.next_id();

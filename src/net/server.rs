@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::transport::{Clock, entropy, listen, reserve_descriptors, resident_bytes};
+use super::transport::{Clock, entropy, listen, processor_time, reserve_descriptors, resident_bytes};
 use super::{Shared, flush, listen as accepting, tick};
 use crate::broker::clients::Address;
 use crate::broker::{Broker, Identity};
@@ -49,9 +49,11 @@ impl Server {
         let identity = Identity {
             run_id: run_id[..40].to_owned(),
             process_id: std::process::id(),
-            executable: std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string()),
+            executable: std::env::current_exe()
+                .map_or_else(|_| String::new(), |path| path.display().to_string()),
             config_file: config_file.to_owned(),
             resident_bytes,
+            processor_time,
         };
         let broker = Broker::new(config, identity, keys, clock.now());
         let shared = Arc::new(Shared { broker, clock, flush: Notify::new(), gone: Notify::new() });

@@ -56,6 +56,20 @@ pub(super) fn resident_bytes() -> u64 {
     pages.unwrap_or(0) * rustix::param::page_size() as u64
 }
 
+/// Processor time that this process has used: in the system, and by itself.
+pub(super) fn processor_time() -> (Duration, Duration) {
+    // Fields 14 and 15 of stat(5), behind the program's name in parentheses, in hundredths of a second.
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks: Vec<u64> =
+        fields.split_whitespace().skip(11).take(2).map_while(|field| field.parse().ok()).collect();
+    let time = |index: usize| {
+        let ticks = ticks.get(index).copied().unwrap_or(0);
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    };
+    (time(1), time(0))
+}
+
 /// A socket that is listened on.
 pub(super) enum Listener {
     Tcp(TcpListener),
@@ -95,7 +109,9 @@ pub(super) fn listen(config: &Config) -> Result<(Vec<Listener>, Option<u16>), St
     if port.is_some() {
         for name in &config.bind {
             let (name, optional) = name.strip_prefix('-').map_or((name.as_str(), false), |name| (name, true));
-            for address in addresses(name, port.unwrap_or(0)).map_err(|error| format!("bind {name}: {error}"))? {
+            for address in
+                addresses(name, port.unwrap_or(0)).map_err(|error| format!("bind {name}: {error}"))?
+            {
                 match listen_tcp(address, config) {
                     Ok(listener) => {
                         let local = listener.local_addr().map_err(|error| error.to_string())?;

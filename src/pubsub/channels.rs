@@ -66,7 +66,8 @@ impl Channels {
         if let Some(index) = self.find(hash, name) {
             return index;
         }
-        let channel = Channel { name: name.into(), hash: hash as u32, receivers: Receivers::default(), turn: None };
+        let channel =
+            Channel { name: name.into(), hash: hash as u32, receivers: Receivers::default(), turn: None };
         let entry = Entry::Used(channel);
         let index = match self.free {
             Some(index) => {

@@ -42,7 +42,10 @@ enum Stage {
     #[default]
     Start,
     /// Among the channel's own receivers, from `next` up to `end`.
-    Channel { next: u32, end: u32 },
+    Channel {
+        next: u32,
+        end: u32,
+    },
     /// Among the patterns, which are looked for in pieces too.
     Patterns(Box<PatternStage>),
     Done,

@@ -60,7 +60,9 @@ impl ProtocolError {
             ProtocolError::InvalidCount => b"invalid multibulk length",
             ProtocolError::UnauthenticatedCount => b"unauthenticated multibulk length",
             ProtocolError::LengthTooBig => b"too big bulk count string",
-            ProtocolError::ExpectedDollar(got) => &[b"expected '$', got '".as_slice(), &[*got], b"'"].concat(),
+            ProtocolError::ExpectedDollar(got) => {
+                &[b"expected '$', got '".as_slice(), &[*got], b"'"].concat()
+            }
             ProtocolError::InvalidLength => b"invalid bulk length",
             ProtocolError::UnauthenticatedLength => b"unauthenticated bulk length",
         };
@@ -110,7 +112,8 @@ impl<'a> Request<'a> {
 
     /// A copy that outlives the input buffer, for a request that is executed later.
     pub fn to_owned(self) -> OwnedRequest {
-        let mut owned = OwnedRequest { bytes: Vec::with_capacity(self.argument_bytes()), arguments: Vec::new() };
+        let mut owned =
+            OwnedRequest { bytes: Vec::with_capacity(self.argument_bytes()), arguments: Vec::new() };
         owned.arguments.reserve_exact(self.len());
         for argument in self.arguments_from(0) {
             owned.push(argument);

@@ -89,7 +89,12 @@ fn errors() {
         (&[b"*1\r\n$", &long[..]].concat(), ProtocolError::LengthTooBig),
     ];
     for (input, expected) in table {
-        assert_eq!(decode(input).1, Some(expected), "{:?}", String::from_utf8_lossy(&input[..input.len().min(40)]));
+        assert_eq!(
+            decode(input).1,
+            Some(expected),
+            "{:?}",
+            String::from_utf8_lossy(&input[..input.len().min(40)])
+        );
     }
 }
 

@@ -35,7 +35,7 @@ fn what_was_published_is_delivered_before_the_end() {
     }
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
         // As long as the test waits for anything.
-        let mut server = Server::start_with(&["--shutdown-timeout", "60s"]);
+        let mut server = Server::start_with(&["--shutdown-timeout", "60"]);
         let mut slow = Client::connect_slow(server.address(), "reads-later").speak(protocol);
         slow.subscribe("SUBSCRIBE", "a", 1);
         let mut publisher = server.client();
@@ -57,7 +57,7 @@ fn what_was_published_is_delivered_before_the_end() {
 
 #[test]
 fn who_does_not_read_cannot_delay_the_end_for_ever() {
-    let flags: &[&str] = if oracle().is_some() { &[] } else { &["--shutdown-timeout", "1s"] };
+    let flags: &[&str] = if oracle().is_some() { &[] } else { &["--shutdown-timeout", "1"] };
     let mut server = Server::start_with(flags);
     let mut stuck = Client::connect_slow(server.address(), "stuck");
     stuck.subscribe("SUBSCRIBE", "a", 1);
