@@ -42,8 +42,8 @@ pub(crate) struct Row {
 /// In flight in the saturated rows: some 60 KB of requests.
 const SATURATION: Pace = Pace::Closed { unanswered: 1024, undelivered: Some(1024) };
 const ONE_IN_FLIGHT: Pace = Pace::Closed { unanswered: 1, undelivered: Some(1) };
-/// Redis takes five seconds to give back the buffers of a connection that has become idle.
-const SETTLING: Duration = Duration::from_secs(6);
+/// Redis gives up the buffers of an idle connection after five seconds, and its allocator keeps them some time longer.
+const SETTLING: Duration = Duration::from_secs(12);
 const MILLISECOND: f64 = 1_000_000.0;
 
 /// All rows; small ones, for correctness only, if it is a smoke test.

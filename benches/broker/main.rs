@@ -4,7 +4,7 @@
 //! was measured. Absolute figures mean little on a shared machine; ratios from one run do. Every message is counted
 //! and compared with what was published: a run that lost or mangled one fails, and so does this program.
 //!
-//! The whole takes about 25 minutes. `cargo bench --bench broker -- --help` tells how to do a part of it.
+//! The whole takes about half an hour. `cargo bench --bench broker -- --help` tells how to do a part of it.
 //!
 //! Reading order: [`loads`] says what is done and what is to be reached, [`traffic`] what that means on the wire,
 //! [`generator`] does it.
