@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use crate::config::OutputLimit;
 use crate::resp::Protocol;
-use crate::resp::push::{Frame, RESP3_PUSH};
+use crate::resp::push::Frame;
 use crate::sync::Mutex;
 use crate::time::Now;
 
@@ -119,11 +119,7 @@ struct Queue {
 impl Queue {
     fn append(&mut self, frame: Frame<'_>, protocol: Protocol, expected: usize) {
         self.reserve(frame.head.len(), expected);
-        let start = self.tail.len();
-        self.tail.extend_from_slice(frame.head);
-        if protocol == Protocol::Resp3 {
-            self.tail[start] = RESP3_PUSH;
-        }
+        frame.append_head(&mut self.tail, protocol);
         if let Some(shared) = frame.shared {
             self.share(shared.clone());
         }

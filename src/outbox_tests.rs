@@ -23,7 +23,7 @@ fn at(seconds: u64) -> Now {
 }
 
 fn frame(head: &[u8]) -> Frame<'_> {
-    Frame { head, shared: None }
+    Frame { head, head_resp3: None, shared: None }
 }
 
 fn push(outbox: &Outbox, head: &[u8]) -> Pushed {
@@ -48,9 +48,9 @@ fn what_is_pushed_is_taken_in_order() {
     let outbox = Outbox::new(1);
     let shared = share(b"payload");
     push(&outbox, b"*1");
-    let _ = outbox.push(Frame { head: b"*2", shared: Some(&shared) }, &UNLIMITED, at(0));
+    let _ = outbox.push(Frame { head: b"*2", head_resp3: None, shared: Some(&shared) }, &UNLIMITED, at(0));
     push(&outbox, b"*3");
-    let _ = outbox.push(Frame { head: b"*4", shared: Some(&shared) }, &UNLIMITED, at(0));
+    let _ = outbox.push(Frame { head: b"*4", head_resp3: None, shared: Some(&shared) }, &UNLIMITED, at(0));
     assert_eq!(outbox.waiting(), 8 + 2 * shared.len());
     assert_eq!(taken(&outbox), "*1*2payload\r\n*3*4payload\r\n");
     assert_eq!(outbox.waiting(), 0);
@@ -98,7 +98,8 @@ fn held_messages_come_behind_the_replies() {
     push(&outbox, b"*1");
     outbox.hold();
     push(&outbox, b"*2");
-    let _ = outbox.push(Frame { head: b"*3", shared: Some(&share(b"x")) }, &UNLIMITED, at(0));
+    let _ =
+        outbox.push(Frame { head: b"*3", head_resp3: None, shared: Some(&share(b"x")) }, &UNLIMITED, at(0));
     push(&outbox, b"*4");
     outbox.push_replies(b":1\r\n", &UNLIMITED, at(0));
     assert_eq!(outbox.waiting(), 2 + 2 + 2 + 3 + 2 + 4);

@@ -40,7 +40,11 @@ const METRONOME: Token = Token(usize::MAX);
 /// An error means that a message was lost, mangled, or that the server counted differently.
 pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> io::Result<Sample> {
     let mut generator = Generator::connect(traffic, server)?;
-    let pinger = traffic.pinged.then(|| Pinger::start(server)).transpose()?;
+    let (address, wire) = (server.address(), server.wire());
+    let pinger = match traffic.pinged {
+        true => Some(Pinger::start(connect::connect(address, wire)?, wire)),
+        false => None,
+    };
 
     generator.run(time / 5)?;
     let (start, cpu, counted) = (generator.now(), server.cpu_time()?, generator.counted());
@@ -51,10 +55,7 @@ pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> i
     let counted = (generator.counted() - counted) as f64;
 
     let resident = server.resident()?;
-    let latency = match pinger {
-        Some(pinger) => pinger.stop()?,
-        None => Histogram::new(),
-    };
+    let pinged = pinger.map(Pinger::stop).transpose()?;
     generator.drain()?;
     if let Some(delivered) = server.delivered()?
         && delivered != generator.delivered
@@ -64,13 +65,10 @@ pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> i
             "the server counted {delivered} deliveries, {received} arrived"
         )));
     }
-    let latency = if traffic.pinged { &latency } else { &generator.latency };
     let mut sample = Sample::default();
     sample.set(Metric::Rate, Some(counted / elapsed.as_secs_f64()));
     sample.set(Metric::Cpu, Some(cpu.as_nanos() as f64 / counted));
-    sample.set(Metric::P50, latency.quantile(0.5));
-    sample.set(Metric::P99, latency.quantile(0.99));
-    sample.set(Metric::P999, latency.quantile(0.999));
+    sample.set_latency(pinged.as_ref().unwrap_or(&generator.latency));
     sample.set(Metric::Resident, resident.map(|bytes| bytes as f64));
     Ok(sample)
 }

@@ -8,10 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::connect;
 use crate::histogram::Histogram;
-use crate::servers::Server;
-use crate::wire::Exchange;
+use crate::wire::{Exchange, Wire};
 
 const INTERVAL: Duration = Duration::from_millis(1);
 
@@ -21,13 +19,12 @@ pub(crate) struct Pinger {
 }
 
 impl Pinger {
-    pub(crate) fn start(server: &dyn Server) -> io::Result<Pinger> {
-        let stream = connect::connect(server.address(), server.wire())?;
-        let (ping, heartbeat) = (server.wire().ping(), server.wire().heartbeat());
+    pub(crate) fn start(stream: TcpStream, wire: &dyn Wire) -> Pinger {
+        let (ping, heartbeat) = (wire.ping(), wire.heartbeat());
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::spawn(move || run(stream, &ping, heartbeat, &stopped));
-        Ok(Pinger { stop, thread })
+        Pinger { stop, thread }
     }
 
     /// The times between when each ping was due and its answer.

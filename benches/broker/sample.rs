@@ -1,5 +1,7 @@
 //! What one run measures. Must not know how it is measured or judged.
 
+use crate::histogram::Histogram;
+
 /// A measured quantity.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Metric {
@@ -48,6 +50,12 @@ pub(crate) struct Sample([Option<f64>; Metric::ALL.len()]);
 impl Sample {
     pub(crate) fn set(&mut self, metric: Metric, value: Option<f64>) {
         self.0[metric as usize] = value;
+    }
+
+    pub(crate) fn set_latency(&mut self, latency: &Histogram) {
+        self.set(Metric::P50, latency.quantile(0.5));
+        self.set(Metric::P99, latency.quantile(0.99));
+        self.set(Metric::P999, latency.quantile(0.999));
     }
 
     pub(crate) fn get(&self, metric: Metric) -> Option<f64> {

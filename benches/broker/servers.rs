@@ -86,7 +86,7 @@ impl Product {
 }
 
 /// Below the ports that the system hands out to clients, of which the loads need tens of thousands.
-fn free_port() -> io::Result<u16> {
+pub(crate) fn free_port() -> io::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() as u16 % 8000;
     for _ in 0..8000 {
@@ -143,14 +143,18 @@ impl Server for Running {
         if !self.counts {
             return Ok(None);
         }
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.write_all(b"*1\r\n$4\r\nINFO\r\n*1\r\n$4\r\nQUIT\r\n")?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        let field = text.lines().find_map(|line| line.strip_prefix("pubsub_messages_delivered:"));
-        let count = field.and_then(|count| count.trim().parse().ok());
-        count.map(Some).ok_or_else(|| io::Error::other("INFO has no pubsub_messages_delivered"))
+        own_count(TcpStream::connect(self.address)?).map(Some)
     }
+}
+
+/// Messages that our server, by its own count, has delivered.
+pub(crate) fn own_count(mut stream: TcpStream) -> io::Result<u64> {
+    stream.write_all(b"*1\r\n$4\r\nINFO\r\n*1\r\n$4\r\nQUIT\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let field = text.lines().find_map(|line| line.strip_prefix("pubsub_messages_delivered:"));
+    let count = field.and_then(|count| count.trim().parse().ok());
+    count.ok_or_else(|| io::Error::other("INFO has no pubsub_messages_delivered"))
 }
 
 impl Drop for Running {

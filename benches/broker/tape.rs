@@ -30,6 +30,11 @@ impl Tape {
         self.frame_len as u64
     }
 
+    /// One frame.
+    pub(crate) fn frame(&self, nth: u64) -> &[u8] {
+        self.slice(nth * self.frame_len(), (nth + 1) * self.frame_len())
+    }
+
     /// The bytes of the stream from one position on: up to another, or to the end of the period if that comes first.
     pub(crate) fn slice(&self, from: u64, to: u64) -> &[u8] {
         let start = (from % self.bytes.len() as u64) as usize;

@@ -7,9 +7,11 @@
 mod client;
 mod connection;
 mod error;
+mod publish;
 mod pubsub;
 mod server;
 mod spec;
+mod subscribe;
 pub mod table;
 mod transaction;
 
@@ -24,10 +26,12 @@ use crate::broker::session::{ReplyMode, Session};
 use crate::broker::stats::Turn;
 use crate::pubsub::fanout::Delivery;
 use crate::resp::Protocol;
+use crate::resp::push::FrameBuffer;
 use crate::resp::reply::Reply;
 use crate::resp::request::Request;
 use crate::sync::atomic::Ordering;
 use crate::time::Now;
+use publish::{Burst, deliver_burst};
 use table::Found;
 use transaction::Transaction;
 
@@ -48,7 +52,8 @@ pub struct Workspace {
     pub budget: usize,
     /// What the turn came to.
     pub counts: Turn,
-    frame: Vec<u8>,
+    burst: Burst,
+    frame: FrameBuffer,
 }
 
 impl Workspace {
@@ -138,9 +143,9 @@ pub struct Interpreter {
 /// A command that has more to do.
 struct Suspended {
     work: Box<dyn Resume>,
-    row: &'static Row,
     /// What it has replied so far: it goes out when it is whole.
     partial: Vec<u8>,
+    confirms: bool,
     holds: bool,
     progress: Progress,
 }
@@ -156,44 +161,65 @@ impl Interpreter {
         self.suspended.as_ref().map(|suspended| suspended.progress)
     }
 
-    /// Executes a request as far as the turn's budget goes.
-    pub fn execute(&mut self, broker: &Broker, workspace: &mut Workspace, now: Now, request: Request<'_>) {
+    fn context<'a>(&'a mut self, broker: &'a Broker, workspace: &'a mut Workspace, now: Now) -> Context<'a> {
+        let Interpreter { session, transaction, .. } = self;
+        Context { broker, session, transaction, workspace, now, executing: false }
+    }
+
+    /// Executes a request as far as the turn's budget goes. False: what was published before it must be delivered
+    /// first, and that takes another turn; the request has not been looked at.
+    pub fn execute(
+        &mut self,
+        broker: &Broker,
+        workspace: &mut Workspace,
+        now: Now,
+        request: Request<'_>,
+    ) -> bool {
         debug_assert!(self.suspended.is_none(), "one command at a time");
+        if !workspace.burst.is_empty() && !workspace.burst.continues_with(request) {
+            self.settle(broker, workspace, now);
+            if self.suspended.is_some() {
+                return false;
+            }
+        }
         workspace.spend(1);
         let start = workspace.reply.len();
-        let mut context = Context {
-            broker,
-            session: &mut self.session,
-            transaction: &mut self.transaction,
-            workspace,
-            now,
-            executing: false,
-        };
+        let mut context = self.context(broker, workspace, now);
         let Some(found) = admit(&mut context, request) else {
-            settle_replies(&mut self.session, workspace, start, false);
-            if self.session.is_subscribed() {
-                flush(&self.session, &mut workspace.reply, now);
-            }
-            return;
+            self.finish(workspace, now, start, false, false);
+            return true;
         };
         let row = found.row;
         context.session.client.last_command.store(found.number, Ordering::Relaxed);
         context.workspace.counts.commands += 1;
         let holds = row.flags.has(Flags::DELIVERS)
             && (context.session.is_subscribed() || context.transaction.is_some());
+        let confirms = row.flags.has(Flags::CONFIRMS);
         if holds {
             context.session.outbox().hold();
         }
         match run(&mut context, row, request) {
-            Ok(Flow::Done) => {}
-            Ok(Flow::Later(work)) => {
-                let partial = workspace.reply.split_off(start);
-                self.suspended = Some(Suspended { work, row, partial, holds, progress: Progress::Yield });
-                return;
+            Ok(Flow::Done) => self.finish(workspace, now, start, confirms, holds),
+            Ok(Flow::Later(work)) => self.suspend(workspace, work, start, confirms, holds),
+            Err(error) => {
+                fail(&mut context, &error);
+                self.finish(workspace, now, start, confirms, holds);
             }
-            Err(error) => fail(&mut context, &error),
         }
-        self.finish(workspace, now, row, start, holds);
+        true
+    }
+
+    /// Delivers what has been published and is not delivered yet: before anything else of this client, and at the
+    /// end of its turn.
+    pub fn settle(&mut self, broker: &Broker, workspace: &mut Workspace, now: Now) {
+        if workspace.burst.is_empty() {
+            return;
+        }
+        let start = workspace.reply.len();
+        match deliver_burst(&mut self.context(broker, workspace, now)) {
+            Flow::Done => {}
+            Flow::Later(work) => self.suspend(workspace, work, start, false, false),
+        }
     }
 
     /// Goes on with the command that has more to do.
@@ -201,14 +227,7 @@ impl Interpreter {
         let Some(mut suspended) = self.suspended.take() else { return };
         let start = workspace.reply.len();
         workspace.reply.append(&mut suspended.partial);
-        let mut context = Context {
-            broker,
-            session: &mut self.session,
-            transaction: &mut self.transaction,
-            workspace,
-            now,
-            executing: false,
-        };
+        let mut context = self.context(broker, workspace, now);
         match suspended.work.resume(&mut context) {
             Ok(Progress::Done) => {}
             Ok(progress) => {
@@ -219,11 +238,23 @@ impl Interpreter {
             }
             Err(error) => fail(&mut context, &error),
         }
-        self.finish(workspace, now, suspended.row, start, suspended.holds);
+        self.finish(workspace, now, start, suspended.confirms, suspended.holds);
     }
 
-    fn finish(&mut self, workspace: &mut Workspace, now: Now, row: &Row, start: usize, holds: bool) {
-        settle_replies(&mut self.session, workspace, start, row.flags.has(Flags::CONFIRMS));
+    fn suspend(
+        &mut self,
+        workspace: &mut Workspace,
+        work: Box<dyn Resume>,
+        start: usize,
+        confirms: bool,
+        holds: bool,
+    ) {
+        let partial = workspace.reply.split_off(start);
+        self.suspended = Some(Suspended { work, partial, confirms, holds, progress: Progress::Yield });
+    }
+
+    fn finish(&mut self, workspace: &mut Workspace, now: Now, start: usize, confirms: bool, holds: bool) {
+        settle_replies(&mut self.session, workspace, start, confirms);
         if holds || self.session.is_subscribed() {
             // Others deliver to this client at any time: each reply takes its place before the next message.
             flush(&self.session, &mut workspace.reply, now);

@@ -7,10 +7,18 @@ use std::sync::LazyLock;
 use hashbrown::HashTable;
 
 use super::spec::{Action, Row};
-use super::{client, connection, pubsub, server, transaction};
+use super::{client, connection, publish, pubsub, server, subscribe, transaction};
 
 /// The rows of every group, in the order in which a reader meets them.
-static GROUPS: [&[Row]; 5] = [pubsub::ROWS, connection::ROWS, client::ROWS, transaction::ROWS, server::ROWS];
+static GROUPS: [&[Row]; 7] = [
+    subscribe::ROWS,
+    publish::ROWS,
+    pubsub::ROWS,
+    connection::ROWS,
+    client::ROWS,
+    transaction::ROWS,
+    server::ROWS,
+];
 
 /// No command's name is longer; longer ones need not be looked up.
 const NAME_BYTES_MAX: usize = 32;

@@ -74,6 +74,8 @@ pub(super) struct Connection<S> {
     stream: S,
     interpreter: Interpreter,
     decoder: Decoder,
+    /// What the client sent is no request: it is told so when all before has been answered.
+    failed: Option<ProtocolError>,
     /// Bytes that have been read and not executed, from `start` on.
     pending: Vec<u8>,
     start: usize,
@@ -100,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stream,
             interpreter: Interpreter::new(session),
             decoder: Decoder::default(),
+            failed: None,
             pending: Vec::new(),
             start: 0,
             batch: Batch::default(),
@@ -261,12 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.note_activity(received, now);
             }
             self.interpreter.session.refresh(&shared.broker);
-            let error = self.execute(&input[..received], workspace, now).err();
-            if let Some(error) = error {
-                let reply = &mut workspace.reply;
-                Reply::new(reply, self.interpreter.session.protocol).error(&error.reply());
-                self.interpreter.session.closing = true;
-            }
+            self.execute(&input[..received], workspace, now);
             self.finish_turn(workspace, now);
             std::mem::swap(&mut workspace.ready, &mut self.ready);
         });
@@ -281,45 +279,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Executes requests from what was left over and `input`; keeps what is not executed.
-    fn execute(&mut self, input: &[u8], workspace: &mut Workspace, now: Now) -> Result<(), ProtocolError> {
+    fn execute(&mut self, input: &[u8], workspace: &mut Workspace, now: Now) {
         self.more = false;
         self.interpreter.resume(&self.shared.broker, workspace, now);
         if self.pending.is_empty() {
-            let used = self.execute_from(input, workspace, now)?;
+            let used = self.execute_from(input, workspace, now);
             self.pending.extend_from_slice(&input[used..]);
         } else {
             self.pending.extend_from_slice(input);
             let pending = std::mem::take(&mut self.pending);
-            self.start += self.execute_from(&pending[self.start..], workspace, now)?;
+            self.start += self.execute_from(&pending[self.start..], workspace, now);
             self.pending = pending;
             self.compact();
         }
         self.check_query();
-        Ok(())
     }
 
     /// Executes requests from `input`; returns how many bytes are done with.
-    fn execute_from(
-        &mut self,
-        input: &[u8],
-        workspace: &mut Workspace,
-        now: Now,
-    ) -> Result<usize, ProtocolError> {
+    fn execute_from(&mut self, input: &[u8], workspace: &mut Workspace, now: Now) -> usize {
         let mut used = 0;
         loop {
             let session = &self.interpreter.session;
-            if session.closing || self.interpreter.suspended().is_some() {
-                return Ok(used);
+            if session.closing || self.failed.is_some() || self.interpreter.suspended().is_some() {
+                return used;
             }
             if self.paused || workspace.budget == 0 {
                 self.more = true;
-                return Ok(used);
+                return used;
             }
             let mut consumed = 0;
-            let request = self.decoder.decode(&input[used..], session.request_limits(), &mut consumed)?;
+            let request = match self.decoder.decode(&input[used..], session.request_limits(), &mut consumed) {
+                Ok(Some(request)) => request,
+                Ok(None) => return used + consumed,
+                Err(error) => {
+                    self.failed = Some(error);
+                    return used;
+                }
+            };
+            if !self.interpreter.execute(&self.shared.broker, workspace, now, request) {
+                return used;
+            }
             used += consumed;
-            let Some(request) = request else { return Ok(used) };
-            self.interpreter.execute(&self.shared.broker, workspace, now, request);
             if workspace.reply.len() >= REPLY_BYTES_PER_FLUSH {
                 let session = &self.interpreter.session;
                 let waiting = flush(session, &mut workspace.reply, now);
@@ -352,8 +352,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Hands on what the turn has caused.
     fn finish_turn(&mut self, workspace: &mut Workspace, now: Now) {
-        let session = &self.interpreter.session;
         let broker = &self.shared.broker;
+        self.interpreter.settle(broker, workspace, now);
+        if self.interpreter.suspended().is_none()
+            && let Some(error) = self.failed.take()
+        {
+            Reply::new(&mut workspace.reply, self.interpreter.session.protocol).error(&error.reply());
+            self.interpreter.session.closing = true;
+        }
+        let session = &self.interpreter.session;
         let waiting = flush(session, &mut workspace.reply, now);
         if waiting > session.reply_backlog() {
             self.paused = true;

@@ -13,6 +13,7 @@ use super::Shared;
 use super::client::WAKES_PER_TURN;
 use crate::command::FANOUT_BUDGET;
 use crate::pubsub::fanout::Delivery;
+use crate::resp::push::FrameBuffer;
 
 /// Runs for as long as the server.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -41,7 +42,7 @@ fn fan_out(shared: &Shared, ready: &mut VecDeque<Waker>, overflowed: &mut Vec<u6
     if !shared.broker.subscriptions.has_fanouts() {
         return false;
     }
-    let mut frame = Vec::new();
+    let mut frame = FrameBuffer::default();
     let mut delivery = Delivery {
         limit: shared.broker.config().client_output_buffer_limit.pubsub,
         now: shared.clock.now(),

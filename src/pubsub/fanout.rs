@@ -15,10 +15,10 @@ use super::patterns::MatchCursor;
 use super::receivers::Receivers;
 use crate::config::OutputLimit;
 use crate::outbox::{Outbox, Pushed};
-use crate::resp::push::{ChannelKind, Frame, Payload, SHARED_PAYLOAD_BYTES, share};
+use crate::resp::push::{ChannelKind, Frame, FrameBuffer, Payload, Payloads, SHARED_PAYLOAD_BYTES, share};
 use crate::time::Now;
 
-/// A message as it is published.
+/// A message as it is published, or several that follow each other to one channel.
 #[derive(Clone, Copy)]
 pub struct Message<'a> {
     /// Which kind of channel.
@@ -72,8 +72,8 @@ pub struct Delivery<'a> {
     pub ready: &'a mut VecDeque<Waker>,
     /// Ids of the clients that were closed because they do not keep up.
     pub overflowed: &'a mut Vec<u64>,
-    /// A buffer for the frame, reused from message to message.
-    pub frame: &'a mut Vec<u8>,
+    /// Where frames are encoded.
+    pub frame: &'a mut FrameBuffer,
     /// Receivers and patterns that may still be looked at in this turn.
     pub budget: usize,
 }
@@ -221,6 +221,7 @@ pub struct Fanout {
 enum OwnedPayload {
     Small(Box<[u8]>),
     Shared(Bytes),
+    Several(Payloads),
 }
 
 impl Fanout {
@@ -229,6 +230,7 @@ impl Fanout {
         let payload = match message.payload {
             Payload::Small(payload) => OwnedPayload::Small(payload.into()),
             Payload::Shared(payload) => OwnedPayload::Shared(payload.clone()),
+            Payload::Several(payloads) => OwnedPayload::Several(payloads.clone()),
         };
         Fanout { kind: message.kind, channel: message.channel.into(), payload, cursor, publisher }
     }
@@ -253,6 +255,7 @@ impl Fanout {
         let payload = match &self.payload {
             OwnedPayload::Small(payload) => Payload::Small(payload),
             OwnedPayload::Shared(payload) => Payload::Shared(payload),
+            OwnedPayload::Several(payloads) => Payload::Several(payloads),
         };
         let message = Message { kind: self.kind, channel: &self.channel, payload };
         advance(message, &mut self.cursor, receivers, patterns, delivery)

@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 
+use super::Protocol;
 use super::reply::{append_bulk, append_bulk_header};
 
 /// Payloads from this size on are shared by reference instead of being copied to each receiver. Copying 4 KiB
@@ -15,13 +16,15 @@ use super::reply::{append_bulk, append_bulk_header};
 pub const SHARED_PAYLOAD_BYTES: usize = 4 * 1024;
 
 /// First byte of a push in RESP3, in place of RESP2's `*`.
-pub const RESP3_PUSH: u8 = b'>';
+const RESP3_PUSH: u8 = b'>';
 
-/// One encoded frame.
+/// Encoded frames, of one message or of several in a row.
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {
-    /// The frame up to where `shared` begins; the whole of it when there is none.
+    /// What is copied, for RESP2: up to where `shared` begins, or all of it.
     pub head: &'a [u8],
+    /// The same for RESP3, where more than the first byte differs.
+    pub head_resp3: Option<&'a [u8]>,
     /// Payload and line end of a large message.
     pub shared: Option<&'a Bytes>,
 }
@@ -36,65 +39,149 @@ impl Frame<'_> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Appends the part that is copied.
+    pub fn append_head(&self, buffer: &mut Vec<u8>, protocol: Protocol) {
+        match (protocol, self.head_resp3) {
+            (Protocol::Resp2, _) => buffer.extend_from_slice(self.head),
+            (Protocol::Resp3, Some(head)) => buffer.extend_from_slice(head),
+            (Protocol::Resp3, None) => {
+                let start = buffer.len();
+                buffer.extend_from_slice(self.head);
+                buffer[start] = RESP3_PUSH;
+            }
+        }
+    }
+}
+
+/// Where frames are encoded, reused from message to message.
+#[derive(Default)]
+pub struct FrameBuffer {
+    resp2: Vec<u8>,
+    resp3: Vec<u8>,
+}
+
+/// Small payloads of several messages in a row.
+#[derive(Clone, Default)]
+pub struct Payloads {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Payloads {
+    /// Adds one.
+    pub fn push(&mut self, payload: &[u8]) {
+        self.bytes.extend_from_slice(payload);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    /// Removes all.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends
+            .iter()
+            .map(move |&end| &self.bytes[std::mem::replace(&mut start, end as usize)..end as usize])
+    }
 }
 
 /// The two kinds of channels, which have nothing to do with each other. (Redis 7 sharded pub/sub.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ChannelKind {
     /// SUBSCRIBE, PUBLISH; patterns apply.
+    #[default]
     Global,
     /// SSUBSCRIBE, SPUBLISH; no patterns.
     Shard,
 }
 
-/// A payload, ready to stand at the end of any frame.
+/// What is published: one payload, or several that follow each other to one channel.
 #[derive(Clone, Copy)]
 pub enum Payload<'a> {
     /// Copied into each frame.
     Small(&'a [u8]),
     /// Payload and line end, shared by all frames.
     Shared(&'a Bytes),
+    /// Copied, a frame for each.
+    Several(&'a Payloads),
 }
 
 impl<'a> Payload<'a> {
+    /// Number of messages.
+    pub fn messages(self) -> usize {
+        match self {
+            Payload::Small(_) | Payload::Shared(_) => 1,
+            Payload::Several(payloads) => payloads.len(),
+        }
+    }
+
     /// Encodes what subscribers of the channel itself receive into `buffer`, replacing what it held.
-    pub fn message<'f>(self, kind: ChannelKind, channel: &[u8], buffer: &'f mut Vec<u8>) -> Frame<'f>
+    pub fn message<'f>(self, kind: ChannelKind, channel: &[u8], buffer: &'f mut FrameBuffer) -> Frame<'f>
     where
         'a: 'f,
     {
-        buffer.clear();
-        buffer.extend_from_slice(match kind {
-            ChannelKind::Global => b"*3\r\n$7\r\nmessage\r\n",
-            ChannelKind::Shard => b"*3\r\n$8\r\nsmessage\r\n",
-        });
-        append_bulk(buffer, channel);
-        self.finish(buffer)
+        self.encode(buffer, |head| {
+            head.extend_from_slice(match kind {
+                ChannelKind::Global => b"*3\r\n$7\r\nmessage\r\n",
+                ChannelKind::Shard => b"*3\r\n$8\r\nsmessage\r\n",
+            });
+            append_bulk(head, channel);
+        })
     }
 
     /// Encodes what subscribers of `pattern` receive into `buffer`, replacing what it held.
-    pub fn pattern_message<'f>(self, pattern: &[u8], channel: &[u8], buffer: &'f mut Vec<u8>) -> Frame<'f>
+    pub fn pattern_message<'f>(self, pattern: &[u8], channel: &[u8], buffer: &'f mut FrameBuffer) -> Frame<'f>
     where
         'a: 'f,
     {
-        buffer.clear();
-        buffer.extend_from_slice(b"*4\r\n$8\r\npmessage\r\n");
-        append_bulk(buffer, pattern);
-        append_bulk(buffer, channel);
-        self.finish(buffer)
+        self.encode(buffer, |head| {
+            head.extend_from_slice(b"*4\r\n$8\r\npmessage\r\n");
+            append_bulk(head, pattern);
+            append_bulk(head, channel);
+        })
     }
 
-    fn finish<'f>(self, buffer: &'f mut Vec<u8>) -> Frame<'f>
+    fn encode<'f>(self, buffer: &'f mut FrameBuffer, begin: impl Fn(&mut Vec<u8>)) -> Frame<'f>
     where
         'a: 'f,
     {
+        let FrameBuffer { resp2, resp3 } = buffer;
+        resp2.clear();
         match self {
             Payload::Small(payload) => {
-                append_bulk(buffer, payload);
-                Frame { head: buffer, shared: None }
+                begin(resp2);
+                append_bulk(resp2, payload);
+                Frame { head: resp2, head_resp3: None, shared: None }
             }
             Payload::Shared(shared) => {
-                append_bulk_header(buffer, shared.len() - 2);
-                Frame { head: buffer, shared: Some(shared) }
+                begin(resp2);
+                append_bulk_header(resp2, shared.len() - 2);
+                Frame { head: resp2, head_resp3: None, shared: Some(shared) }
+            }
+            Payload::Several(payloads) => {
+                resp3.clear();
+                for payload in payloads.iter() {
+                    let start = resp2.len();
+                    begin(resp2);
+                    append_bulk(resp2, payload);
+                    resp3.extend_from_slice(&resp2[start..]);
+                    resp3[start] = RESP3_PUSH;
+                }
+                Frame { head: resp2, head_resp3: Some(resp3), shared: None }
             }
         }
     }
@@ -121,7 +208,7 @@ mod tests {
     #[test]
     fn small_and_shared_payloads_give_the_same_bytes() {
         let shared = share(b"hello");
-        let mut buffer = Vec::new();
+        let mut buffer = FrameBuffer::default();
         for payload in [Payload::Small(b"hello"), Payload::Shared(&shared)] {
             let frame = payload.message(ChannelKind::Global, b"news", &mut buffer);
             assert_eq!(text(frame), "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
@@ -130,6 +217,25 @@ mod tests {
             let frame = payload.pattern_message(b"n*", b"news", &mut buffer);
             assert_eq!(text(frame), "*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
             assert_eq!(frame.len(), text(frame).len());
+        }
+    }
+
+    #[test]
+    fn several_messages_are_frames_in_a_row() {
+        let mut payloads = Payloads::default();
+        for payload in ["a", "", "bc"] {
+            payloads.push(payload.as_bytes());
+        }
+        let mut buffer = FrameBuffer::default();
+        let frame = Payload::Several(&payloads).message(ChannelKind::Global, b"n", &mut buffer);
+        let expected = "*3\r\n$7\r\nmessage\r\n$1\r\nn\r\n";
+        let expected = format!("{expected}$1\r\na\r\n{expected}$0\r\n\r\n{expected}$2\r\nbc\r\n");
+        for (protocol, expected) in
+            [(Protocol::Resp2, expected.clone()), (Protocol::Resp3, expected.replace("*3", ">3"))]
+        {
+            let mut copy = Vec::new();
+            frame.append_head(&mut copy, protocol);
+            assert_eq!(String::from_utf8(copy).unwrap(), expected);
         }
     }
 }

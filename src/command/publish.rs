@@ -1,0 +1,223 @@
+//! PUBLISH, SPUBLISH, MPUBLISH.
+//!
+//! Owns their syntax and replies, and bursts: publishes that follow each other to one channel are delivered together.
+//! How a message reaches its receivers is in `broker` and `pubsub`.
+
+use super::spec::{Action, Flags, Row};
+use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume};
+use crate::broker::session::ReplyMode;
+use crate::broker::subscriptions::Published;
+use crate::pubsub::fanout::{Message, shared_if_large};
+use crate::resp::push::{ChannelKind, Payload, Payloads};
+use crate::resp::request::{OwnedRequest, Request};
+
+/// Bytes of the messages, names included, that are delivered together. Enough that locking a receiver's outbox is a
+/// small part of the work, and little enough that a thousand receivers take a fraction of a millisecond.
+const BURST_BYTES_MAX: usize = 4096;
+
+/// Messages that cost a receiver's outbox as much as the push itself, in the turn's budget.
+const MESSAGES_PER_UNIT: usize = 16;
+
+const PUBLISHING: Flags =
+    Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::DELIVERS);
+
+/// The rows of this group.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "publish",
+        arity: 3,
+        flags: PUBLISHING,
+        summary: "Posts a message to a channel.",
+        action: Action::Run(|context, request| publish(context, request, ChannelKind::Global)),
+    },
+    Row {
+        name: "spublish",
+        arity: 3,
+        flags: PUBLISHING,
+        summary: "Posts a message to a shard channel.",
+        action: Action::Run(|context, request| publish(context, request, ChannelKind::Shard)),
+    },
+    Row {
+        name: "mpublish",
+        arity: -3,
+        flags: PUBLISHING,
+        summary: "Posts one message to several channels.",
+        action: Action::Run(mpublish),
+    },
+];
+
+/// Messages that one client publishes to one channel without anything in between, waiting to be delivered together. It
+/// ends with the client's next other command, or with the turn; then all of them are answered.
+#[derive(Default)]
+pub(super) struct Burst {
+    kind: ChannelKind,
+    channel: Vec<u8>,
+    payloads: Payloads,
+    bytes: usize,
+}
+
+impl Burst {
+    /// Whether there is nothing to deliver.
+    pub(super) fn is_empty(&self) -> bool {
+        self.payloads.is_empty()
+    }
+
+    /// Whether a request is one more of the same and there is room for it.
+    pub(super) fn continues_with(&self, request: Request<'_>) -> bool {
+        let name: &[u8] = match self.kind {
+            ChannelKind::Global => b"publish",
+            ChannelKind::Shard => b"spublish",
+        };
+        request.len() == 3
+            && request.argument(1) == self.channel
+            && request.argument(0).eq_ignore_ascii_case(name)
+            && self.bytes + self.channel.len() + request.argument(2).len() <= BURST_BYTES_MAX
+    }
+
+    fn push(&mut self, kind: ChannelKind, channel: &[u8], payload: &[u8]) {
+        if self.is_empty() {
+            self.kind = kind;
+            self.channel.clear();
+            self.channel.extend_from_slice(channel);
+        }
+        self.payloads.push(payload);
+        self.bytes += channel.len() + payload.len();
+    }
+
+    fn clear(&mut self) {
+        self.payloads.clear();
+        self.bytes = 0;
+    }
+}
+
+fn publish(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
+    let (channel, payload) = (request.argument(1), request.argument(2));
+    check_name(context, channel)?;
+    // Who receives his own messages, or does not want all replies, has an order of replies and messages to keep.
+    let session = &context.session;
+    let plain = !context.executing && !session.is_subscribed() && session.reply_mode == ReplyMode::On;
+    if plain && channel.len() + payload.len() <= BURST_BYTES_MAX {
+        context.workspace.burst.push(kind, channel, payload);
+        return Ok(Flow::Done);
+    }
+    let published = publish_one(context, kind, channel, payload);
+    Ok(answer(context, published, 1))
+}
+
+/// Delivers the burst and answers its publishes.
+pub(super) fn deliver_burst(context: &mut Context<'_>) -> Flow {
+    let mut burst = std::mem::take(&mut context.workspace.burst);
+    let messages = burst.payloads.len();
+    let published = deliver(context, burst.kind, &burst.channel, Payload::Several(&burst.payloads));
+    burst.clear();
+    context.workspace.burst = burst;
+    answer(context, published, messages)
+}
+
+/// Replies to so many publishes that were delivered together.
+fn answer(context: &mut Context<'_>, published: Published, messages: usize) -> Flow {
+    match published {
+        Published::Delivered(receivers) => {
+            for _ in 0..messages {
+                context.reply().integer(receivers as i64);
+            }
+            Flow::Done
+        }
+        Published::Unfinished => Flow::Later(Box::new(PublishRest { messages })),
+    }
+}
+
+/// A name that nobody can be subscribed to, or that takes a pattern too long to look through, is refused.
+fn check_name(context: &Context<'_>, channel: &[u8]) -> Result<(), Error> {
+    let most = context.session.config().max_channel_length;
+    if channel.len() > most { Err(Error::ChannelTooLong(most)) } else { Ok(()) }
+}
+
+fn publish_one(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload: &[u8]) -> Published {
+    let shared = shared_if_large(payload);
+    deliver(context, kind, channel, shared.as_ref().map_or(Payload::Small(payload), Payload::Shared))
+}
+
+fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload: Payload<'_>) -> Published {
+    let publisher = context.session.outbox().clone();
+    let broker = context.broker;
+    let mut delivery = context.delivery();
+    let published =
+        broker.subscriptions.publish(Message { kind, channel, payload }, &publisher, &mut delivery);
+    let receivers = FANOUT_BUDGET - delivery.budget;
+    let messages = payload.messages();
+    context.workspace.spend(receivers * (1 + messages / MESSAGES_PER_UNIT));
+    context.workspace.counts.published += messages as u64;
+    if let Published::Delivered(receivers) = published {
+        context.workspace.counts.delivered += receivers * messages as u64;
+    }
+    published
+}
+
+/// Publishes whose fan-out goes on elsewhere.
+struct PublishRest {
+    messages: usize,
+}
+
+impl Resume for PublishRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        let Some(receivers) = context.session.outbox().take_completion() else { return Ok(Progress::Wait) };
+        context.workspace.counts.delivered += receivers * self.messages as u64;
+        for _ in 0..self.messages {
+            context.reply().integer(receivers as i64);
+        }
+        Ok(Progress::Done)
+    }
+}
+
+fn mpublish(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
+    for channel in request.arguments_from(2) {
+        check_name(context, channel)?;
+    }
+    context.reply().array(request.len() - 2);
+    let mut next = 2;
+    Ok(match mpublish_some(context, request, &mut next) {
+        Progress::Done => Flow::Done,
+        Progress::Yield => {
+            Flow::Later(Box::new(MpublishRest { request: request.to_owned(), next, waits: false }))
+        }
+        Progress::Wait => {
+            Flow::Later(Box::new(MpublishRest { request: request.to_owned(), next, waits: true }))
+        }
+    })
+}
+
+/// Publishes to the channels from `next` on. `Wait`: the one before `next` is not finished.
+fn mpublish_some(context: &mut Context<'_>, request: Request<'_>, next: &mut usize) -> Progress {
+    while *next < request.len() {
+        if context.workspace.budget == 0 {
+            return Progress::Yield;
+        }
+        context.workspace.spend(1);
+        let published =
+            publish_one(context, ChannelKind::Global, request.argument(*next), request.argument(1));
+        *next += 1;
+        match published {
+            Published::Delivered(receivers) => context.reply().integer(receivers as i64),
+            Published::Unfinished => return Progress::Wait,
+        }
+    }
+    Progress::Done
+}
+
+struct MpublishRest {
+    request: OwnedRequest,
+    next: usize,
+    waits: bool,
+}
+
+impl Resume for MpublishRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        if self.waits && (PublishRest { messages: 1 }).resume(context)? == Progress::Wait {
+            return Ok(Progress::Wait);
+        }
+        let progress = mpublish_some(context, self.request.as_request(), &mut self.next);
+        self.waits = progress == Progress::Wait;
+        Ok(progress)
+    }
+}

@@ -1,0 +1,253 @@
+//! SUBSCRIBE, UNSUBSCRIBE and their kin for patterns and shard channels.
+//!
+//! Owns their syntax, limits and confirmations. What a subscription is, is in `broker`.
+
+use std::collections::BTreeSet;
+
+use super::spec::{Action, Flags, Row};
+use super::{Context, Error, Flow, Progress, Resume, flush};
+use crate::pubsub::Kind;
+use crate::resp::reply::Reply;
+use crate::resp::request::{OwnedRequest, Request};
+
+/// Names that one turn subscribes to or unsubscribes from.
+const NAMES_PER_TURN: usize = 256;
+
+const SUBSCRIBING: Flags = Flags::PUBSUB
+    .and(Flags::NOSCRIPT)
+    .and(Flags::LOADING)
+    .and(Flags::STALE)
+    .and(Flags::SUBSCRIBED_MODE)
+    .and(Flags::CONFIRMS);
+
+/// The rows of this group.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "subscribe",
+        arity: -2,
+        flags: SUBSCRIBING,
+        summary: "Listens for messages published to channels.",
+        action: Action::Run(|context, request| subscribe(context, request, Kind::Channel)),
+    },
+    Row {
+        name: "psubscribe",
+        arity: -2,
+        flags: SUBSCRIBING,
+        summary: "Listens for messages published to channels that match one or more patterns.",
+        action: Action::Run(|context, request| subscribe(context, request, Kind::Pattern)),
+    },
+    Row {
+        name: "ssubscribe",
+        arity: -2,
+        flags: SUBSCRIBING,
+        summary: "Listens for messages published to shard channels.",
+        action: Action::Run(|context, request| subscribe(context, request, Kind::Shard)),
+    },
+    Row {
+        name: "unsubscribe",
+        arity: -1,
+        flags: SUBSCRIBING,
+        summary: "Stops listening to messages posted to channels.",
+        action: Action::Run(|context, request| unsubscribe(context, request, Kind::Channel)),
+    },
+    Row {
+        name: "punsubscribe",
+        arity: -1,
+        flags: SUBSCRIBING,
+        summary: "Stops listening to messages published to channels that match one or more patterns.",
+        action: Action::Run(|context, request| unsubscribe(context, request, Kind::Pattern)),
+    },
+    Row {
+        name: "sunsubscribe",
+        arity: -1,
+        flags: SUBSCRIBING,
+        summary: "Stops listening to messages posted to shard channels.",
+        action: Action::Run(|context, request| unsubscribe(context, request, Kind::Shard)),
+    },
+];
+
+fn confirmation(kind: Kind, subscribes: bool) -> &'static [u8] {
+    match (kind, subscribes) {
+        (Kind::Channel, true) => b"subscribe",
+        (Kind::Pattern, true) => b"psubscribe",
+        (Kind::Shard, true) => b"ssubscribe",
+        (Kind::Channel, false) => b"unsubscribe",
+        (Kind::Pattern, false) => b"punsubscribe",
+        (Kind::Shard, false) => b"sunsubscribe",
+    }
+}
+
+fn subscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> Result<Flow, Error> {
+    if context.executing && kind == Kind::Shard {
+        return Err(Error::DenyBlocking("ssubscribe"));
+    }
+    check_subscriptions(context, request, kind)?;
+    let rest = subscribe_some(context, request, 1, kind);
+    Ok(match rest {
+        None => Flow::Done,
+        Some(next) => Flow::Later(Box::new(SubscribeRest { request: request.to_owned(), next, kind })),
+    })
+}
+
+/// Refuses the whole command before any of it is done.
+fn check_subscriptions(context: &Context<'_>, request: Request<'_>, kind: Kind) -> Result<(), Error> {
+    let config = context.session.config();
+    let names = request.len() - 1;
+    if request.arguments_from(1).any(|name| name.len() > config.max_channel_length) {
+        return Err(Error::ChannelTooLong(config.max_channel_length));
+    }
+    let all = context.session.all_subscriptions();
+    let patterns = context.session.subscriptions(Kind::Pattern);
+    let limits = |new: usize| {
+        if all + new > config.max_subscriptions_per_client {
+            return Err(Error::TooManySubscriptions(config.max_subscriptions_per_client));
+        }
+        if kind == Kind::Pattern && patterns + new > config.max_patterns_per_client {
+            return Err(Error::TooManyPatterns(config.max_patterns_per_client));
+        }
+        Ok(())
+    };
+    // Only near a limit it matters which of the names are new.
+    limits(names).or_else(|_| {
+        let distinct: BTreeSet<&[u8]> = request.arguments_from(1).collect();
+        let session = &context.session;
+        limits(distinct.iter().filter(|name| !session.is_subscribed_to(context.broker, kind, name)).count())
+    })
+}
+
+/// Subscribes to names from `first` on, as many as one turn may; where to go on, if there are more.
+fn subscribe_some(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    first: usize,
+    kind: Kind,
+) -> Option<usize> {
+    let end = request.len().min(first + NAMES_PER_TURN);
+    let outbox = context.session.outbox().clone();
+    for index in first..end {
+        let name = request.argument(index);
+        let (executing, now) = (context.executing, context.now);
+        let limit = context.session.config().client_output_buffer_limit.pubsub;
+        let protocol = context.session.protocol;
+        let reply = &mut context.workspace.reply;
+        context.session.subscribe(context.broker, kind, name, |count| {
+            let mut writer = Reply::new(reply, protocol);
+            writer.push(3);
+            writer.bulk(confirmation(kind, true));
+            writer.bulk(name);
+            writer.integer(count as i64);
+            // In the outbox before the first message can be. EXEC holds messages back until it is done.
+            if !executing {
+                outbox.push_replies(reply, &limit, now);
+                reply.clear();
+            }
+        });
+    }
+    context.workspace.spend(end - first);
+    (end < request.len()).then_some(end)
+}
+
+struct SubscribeRest {
+    request: OwnedRequest,
+    next: usize,
+    kind: Kind,
+}
+
+impl Resume for SubscribeRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        match subscribe_some(context, self.request.as_request(), self.next, self.kind) {
+            None => Ok(Progress::Done),
+            Some(next) => {
+                self.next = next;
+                Ok(Progress::Yield)
+            }
+        }
+    }
+}
+
+fn unsubscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> Result<Flow, Error> {
+    let mut rest = UnsubscribeRest { request: None, next: 1, kind };
+    if request.len() > 1 {
+        rest.next = match unsubscribe_some(context, request, 1, kind) {
+            None => return Ok(Flow::Done),
+            Some(next) => next,
+        };
+        rest.request = Some(request.to_owned());
+        return Ok(Flow::Later(Box::new(rest)));
+    }
+    if context.session.subscriptions(kind) == 0 {
+        let count = context.session.confirmed_count(kind);
+        write_unsubscribed(context, kind, None, count);
+        return Ok(Flow::Done);
+    }
+    Ok(match rest.resume(context)? {
+        Progress::Done => Flow::Done,
+        Progress::Yield | Progress::Wait => Flow::Later(Box::new(rest)),
+    })
+}
+
+fn unsubscribe_some(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    first: usize,
+    kind: Kind,
+) -> Option<usize> {
+    let end = request.len().min(first + NAMES_PER_TURN);
+    for index in first..end {
+        let name = request.argument(index);
+        context.session.unsubscribe(context.broker, kind, name);
+        let count = context.session.confirmed_count(kind);
+        write_unsubscribed(context, kind, Some(name), count);
+    }
+    context.workspace.spend(end - first);
+    (end < request.len()).then_some(end)
+}
+
+fn write_unsubscribed(context: &mut Context<'_>, kind: Kind, name: Option<&[u8]>, count: usize) {
+    let mut reply = context.reply();
+    reply.push(3);
+    reply.bulk(confirmation(kind, false));
+    match name {
+        Some(name) => reply.bulk(name),
+        None => reply.null(),
+    }
+    reply.integer(count as i64);
+    if !context.executing {
+        flush(context.session, &mut context.workspace.reply, context.now);
+    }
+}
+
+struct UnsubscribeRest {
+    /// The names; without, all there are.
+    request: Option<OwnedRequest>,
+    next: usize,
+    kind: Kind,
+}
+
+impl Resume for UnsubscribeRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        if let Some(request) = &self.request {
+            return Ok(match unsubscribe_some(context, request.as_request(), self.next, self.kind) {
+                None => Progress::Done,
+                Some(next) => {
+                    self.next = next;
+                    Progress::Yield
+                }
+            });
+        }
+        let protocol = context.session.protocol;
+        let reply = &mut context.workspace.reply;
+        context.session.unsubscribe_some(context.broker, self.kind, NAMES_PER_TURN, |name, count| {
+            let mut writer = Reply::new(reply, protocol);
+            writer.push(3);
+            writer.bulk(confirmation(self.kind, false));
+            writer.bulk(name);
+            writer.integer(count as i64);
+        });
+        if !context.executing {
+            flush(context.session, &mut context.workspace.reply, context.now);
+        }
+        context.workspace.spend(NAMES_PER_TURN);
+        Ok(if context.session.subscriptions(self.kind) == 0 { Progress::Done } else { Progress::Yield })
+    }
+}
