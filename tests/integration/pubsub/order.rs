@@ -109,6 +109,31 @@ fn one_publisher_is_heard_in_its_order_over_all_channels() {
 }
 
 #[test]
+fn a_channel_and_its_patterns_take_turns() {
+    // Many publishes in one piece: delivering those that follow each other together must not show.
+    both_protocols(|server, protocol| {
+        let mut client = server.speaking(protocol);
+        client.subscribe("PSUBSCRIBE", "a*", 1);
+        client.subscribe("SUBSCRIBE", "a", 2);
+        client.subscribe("SUBSCRIBE", "ab", 3);
+        let mut only_pattern = server.speaking(protocol);
+        only_pattern.subscribe("PSUBSCRIBE", "a*", 1);
+        let mut publisher = server.client();
+        let channels = ["a", "a", "ab", "a", "ab", "ab", "ab", "a", "a", "a"];
+        let requests: String =
+            (0..1000).map(|number| format!("PUBLISH {} {number}\r\n", channels[number % 10])).collect();
+        publisher.send(requests);
+        publisher.expect(":3\r\n".repeat(1000));
+        for number in 0..1000 {
+            let (channel, payload) = (channels[number % 10], number.to_string());
+            client.expect_message(channel, &payload);
+            client.expect_pmessage("a*", channel, &payload);
+            only_pattern.expect_pmessage("a*", channel, &payload);
+        }
+    });
+}
+
+#[test]
 fn all_subscribers_of_a_channel_see_one_order() {
     const EACH: usize = 3000;
     both_protocols(|server, protocol| {

@@ -2,18 +2,18 @@
 //! choice of RESP2 or RESP3. It knows nothing of what is tested. Start with `Server::start` and `Client::call`.
 
 mod client;
+mod machine;
 mod server;
 mod value;
 
 pub(crate) use client::{Client, DEADLINE, encode};
+pub(crate) use machine::{Directory, installed, raise_descriptor_limit, unavailable};
 pub(crate) use server::{Server, free_port, oracle};
 pub(crate) use value::Value;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// The protocol a client has chosen with HELLO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +91,6 @@ pub(crate) fn while_publishing(server: &Server, publishers: usize, lines: &str, 
         }
         body();
     });
-}
-
-/// Allows this process as many sockets as the system does, and says how many that is.
-pub(crate) fn raise_descriptor_limit() -> usize {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).expect("the limit may be raised to the maximum");
-    limit.current.map_or(usize::MAX, |count| count as usize)
 }
 
 /// Waits for something that no event tells about. `what` is what the failure says.
