@@ -2,14 +2,14 @@
 //!
 //! Owns the socket, the bytes that are not a whole request yet, and the batch that is being written. All that it knows
 //! of the protocol and the commands is to call [`Decoder`] and [`Interpreter`]. One task per connection: it is the only
-//! one that writes to its socket; others leave output in its outbox and wake it. Start with [`Connection::run`].
+//! one that writes to its socket; others leave output in its outbox and wake it. Start with the implementation of
+//! [`Future`]: it loops over "what happens next" and "do it".
 //!
 //! A connection that has nothing to do holds no buffer: reading goes through one buffer per thread, and what was
 //! written is given back.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -111,16 +111,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             more: false,
             turn_over: false,
             paused: false,
-        }
-    }
-
-    /// Serves the client until its connection ends.
-    pub(super) async fn run(mut self) {
-        loop {
-            let event = poll_fn(|task| self.poll_event(task)).await;
-            if !self.apply(event) {
-                break;
-            }
         }
     }
 
@@ -379,6 +369,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 }
+
+/// Serves the client until its connection ends. A future of its own rather than an `async` function: that would keep
+/// the connection twice, and idle connections are what there is most of.
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let event = ready!(self.poll_event(task));
+            if !self.apply(event) {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// An idle connection is little more than this.
+const _: () = assert!(size_of::<Connection<tokio::net::TcpStream>>() <= 400);
 
 impl<S> Drop for Connection<S> {
     /// Every way in which a connection ends leads through here, a panic included.
