@@ -111,9 +111,16 @@ struct State {
 
 #[derive(Default)]
 struct Queue {
-    parts: Option<Box<VecDeque<Bytes>>>,
+    /// Rarely there: most messages are small.
+    large: Option<Box<Large>>,
     tail: Vec<u8>,
     bytes: usize,
+}
+
+/// Large payloads and what stands between them.
+#[derive(Default)]
+struct Large {
+    parts: VecDeque<Bytes>,
 }
 
 impl Queue {
@@ -140,7 +147,7 @@ impl Queue {
 
     /// Queues a reference behind what has been copied so far.
     fn share(&mut self, shared: Bytes) {
-        let parts = self.parts.get_or_insert_default();
+        let parts = &mut self.large.get_or_insert_default().parts;
         if !self.tail.is_empty() {
             parts.push_back(Bytes::from(std::mem::take(&mut self.tail)));
         }
@@ -148,8 +155,8 @@ impl Queue {
     }
 
     fn append_queue(&mut self, mut other: Queue) {
-        if let Some(parts) = other.parts.take() {
-            for part in *parts {
+        if let Some(large) = other.large.take() {
+            for part in large.parts {
                 self.share(part);
             }
         }
@@ -289,8 +296,8 @@ impl Outbox {
             state.last_batch = state.queue.bytes as u32;
             state.queue.bytes = 0;
             std::mem::swap(&mut batch.tail, &mut state.queue.tail);
-            if let Some(parts) = state.queue.parts.take() {
-                batch.parts = *parts;
+            if let Some(large) = state.queue.large.take() {
+                batch.parts = large.parts;
             }
             return Taken::Output;
         }

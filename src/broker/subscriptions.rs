@@ -276,6 +276,7 @@ fn shard_of(hash: u64) -> usize {
 }
 
 fn channel_id(shard: usize, index: u32) -> u32 {
-    assert!(index < 1 << INDEX_BITS, "more than 16 million channels in one of {SHARDS} shards");
+    // The very last id is the one that no channel may have.
+    assert!(index < (1 << INDEX_BITS) - 1, "more than 16 million channels in one of {SHARDS} shards");
     (shard as u32) << INDEX_BITS | index
 }

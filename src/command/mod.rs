@@ -50,6 +50,8 @@ pub struct Workspace {
     pub overflowed: Vec<u64>,
     /// Work that may still be done in this turn: a command costs one, and so does each receiver it reaches.
     pub budget: usize,
+    /// Receivers reached in this turn.
+    pub pushes: usize,
     /// What the turn came to.
     pub counts: Turn,
     burst: Burst,

@@ -146,6 +146,7 @@ fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload
         broker.subscriptions.publish(Message { kind, channel, payload }, &publisher, &mut delivery);
     let receivers = FANOUT_BUDGET - delivery.budget;
     let messages = payload.messages();
+    context.workspace.pushes += receivers;
     context.workspace.spend(receivers * (1 + messages / MESSAGES_PER_UNIT));
     context.workspace.counts.published += messages as u64;
     if let Published::Delivered(receivers) = published {

@@ -2,14 +2,14 @@
 //!
 //! Owns the socket, the bytes that are not a whole request yet, and the batch that is being written. All that it knows
 //! of the protocol and the commands is to call [`Decoder`] and [`Interpreter`]. One task per connection: it is the only
-//! one that writes to its socket; others leave output in its outbox and wake it. Start with [`Connection::run`].
+//! one that writes to its socket; others leave output in its outbox and wake it. Start with the implementation of
+//! [`Future`]: it loops over "what happens next" and "do it".
 //!
 //! A connection that has nothing to do holds no buffer: reading goes through one buffer per thread, and what was
 //! written is given back.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,6 +36,10 @@ const TURN_BUDGET: usize = 4096;
 /// Clients woken in one turn. With more, tokio's queue of tasks grows so long that another client's request waits for
 /// milliseconds behind them.
 pub(super) const WAKES_PER_TURN: usize = 64;
+/// While a client goes on publishing, so many pushes wake one receiver: under load messages gather, and each wake, which
+/// costs a hundred times what a push does, is for several of them. When it has nothing more to publish the others are
+/// woken at once.
+const PUSHES_PER_WAKE: usize = 3;
 /// Replies of one turn are moved to the outbox, and its limit is checked, when there are so many bytes of them.
 const REPLY_BYTES_PER_FLUSH: usize = 64 * 1024;
 /// Parts of a batch that are written in one call.
@@ -114,16 +118,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Serves the client until its connection ends.
-    pub(super) async fn run(mut self) {
-        loop {
-            let event = poll_fn(|task| self.poll_event(task)).await;
-            if !self.apply(event) {
-                break;
-            }
-        }
-    }
-
     /// What happens next. Output first, so that a client that reads is never behind one that writes.
     fn poll_event(&mut self, task: &mut Context<'_>) -> Poll<Event> {
         let idle = match self.poll_output(task) {
@@ -137,13 +131,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             task.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // Wakes are owed to others, whatever becomes of this connection's own output.
-        if !self.ready.is_empty() {
-            return Poll::Ready(Event::Continue);
+        match self.poll_requests(task, idle) {
+            // Nothing to do for the client itself, but it still owes wakes to others.
+            Poll::Pending if !self.ready.is_empty() => Poll::Ready(Event::Continue),
+            next => next,
         }
+    }
+
+    /// What the client wants. `idle`: it has all its output.
+    fn poll_requests(&mut self, task: &mut Context<'_>, idle: bool) -> Poll<Event> {
         let session = &self.interpreter.session;
         if session.closing {
-            return if idle { Poll::Ready(Event::Finished) } else { Poll::Pending };
+            let finished = idle && self.ready.is_empty();
+            return if finished { Poll::Ready(Event::Finished) } else { Poll::Pending };
         }
         if self.paused {
             if session.outbox().waiting() > session.reply_backlog() {
@@ -268,8 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.finish_turn(workspace, now);
             std::mem::swap(&mut workspace.ready, &mut self.ready);
         });
-        self.more |= !self.ready.is_empty();
-        self.turn_over = self.more;
+        self.turn_over = self.more || !self.ready.is_empty();
     }
 
     fn note_activity(&self, received: usize, now: Now) {
@@ -372,13 +371,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.interpreter.suspended().is_some() {
             self.shared.flush.notify_one();
         }
-        let wakes = workspace.ready.len().min(WAKES_PER_TURN);
+        let pushes = std::mem::take(&mut workspace.pushes);
+        let most = if pushes == 0 { WAKES_PER_TURN } else { (pushes / PUSHES_PER_WAKE).clamp(1, WAKES_PER_TURN) };
+        let wakes = workspace.ready.len().min(most);
         workspace.ready.drain(..wakes).for_each(Waker::wake);
         if workspace.ready.is_empty() && workspace.ready.capacity() > WAKES_PER_TURN {
             workspace.ready = VecDeque::new();
         }
     }
 }
+
+/// Serves the client until its connection ends. A future of its own rather than an `async` function: that would keep
+/// the connection twice, and idle connections are what there is most of.
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let event = ready!(self.poll_event(task));
+            if !self.apply(event) {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// An idle connection is little more than this.
+const _: () = assert!(size_of::<Connection<tokio::net::TcpStream>>() <= 400);
 
 impl<S> Drop for Connection<S> {
     /// Every way in which a connection ends leads through here, a panic included.

@@ -119,5 +119,5 @@ where
 {
     let id = shared.broker.clients.next_id();
     let client = Arc::new(Client::new(id, peer, local, descriptor, shared.clock.now()));
-    tokio::spawn(Connection::new(shared.clone(), stream, client).run());
+    tokio::spawn(Connection::new(shared.clone(), stream, client));
 }

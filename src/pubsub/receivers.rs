@@ -127,8 +127,8 @@ impl Many {
             return slot;
         }
         if self.slots.len() == self.slots.capacity() {
-            // A quarter more instead of twice as much: handles are most of what a shared subscription costs.
-            self.slots.reserve_exact((self.slots.len() / 4).max(2));
+            // An eighth more instead of twice as much: handles are most of what a shared subscription costs.
+            self.slots.reserve_exact((self.slots.len() / 8).max(2));
         }
         self.slots.push(Some(receiver));
         self.slots.len() as u32 - 1
