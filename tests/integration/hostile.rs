@@ -232,6 +232,40 @@ fn many_requests_in_one_piece_cost_linear_time() {
 }
 
 #[test]
+fn many_subscriptions_of_one_client_cost_linear_time() {
+    let server =
+        Server::start_with(if oracle().is_some() { &[] } else { &["--max-patterns-per-client", "200000"] });
+    for (subscribe, unsubscribe) in
+        [("SUBSCRIBE", "UNSUBSCRIBE"), ("PSUBSCRIBE", "PUNSUBSCRIBE"), ("SSUBSCRIBE", "SUNSUBSCRIBE")]
+    {
+        let round = |count: usize| {
+            cost(&server, || {
+                let mut client = server.client();
+                for first in (0..count).step_by(500) {
+                    let names: Vec<_> =
+                        (first..first + 500).map(|index| format!("channel-{index}")).collect();
+                    client.command(&format!("{subscribe} {}", names.join(" ")));
+                    for index in first..first + 500 {
+                        client.expect_confirmation(
+                            &subscribe.to_lowercase(),
+                            &format!("channel-{index}"),
+                            index + 1,
+                        );
+                    }
+                }
+                client.command(unsubscribe);
+                for left in (0..count as i64).rev() {
+                    assert_eq!(client.value().elements()[2].integer(), left);
+                }
+            })
+        };
+        // The first round leaves what it used free to be used again, in whatever order it was given up.
+        round(100_000);
+        assert_linear(round(50_000), round(100_000));
+    }
+}
+
+#[test]
 fn subscribing_and_unsubscribing_over_and_over_leaves_nothing_behind() {
     let server = Server::start();
     let mut client = server.speaking(Protocol::Resp3);
