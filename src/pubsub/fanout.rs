@@ -45,6 +45,8 @@ enum Stage {
     Channel {
         next: u32,
         end: u32,
+        /// The latest pattern subscription when the delivery began; nothing if there was no pattern.
+        since: Option<u64>,
     },
     /// Among the patterns, which are looked for in pieces too.
     Patterns(Box<PatternStage>),
@@ -52,14 +54,13 @@ enum Stage {
 }
 
 struct PatternStage {
-    /// Patterns subscribed to later than this do not count.
+    /// Pattern subscriptions later than this do not count.
     since: u64,
     search: MatchCursor,
     searched: bool,
     found: VecDeque<u32>,
     /// Among the receivers of the first pattern in `found`.
     next: u32,
-    end: Option<u32>,
 }
 
 /// Where deliveries leave what they cause, and what they need for it.
@@ -119,9 +120,13 @@ pub fn advance(
     loop {
         match &mut cursor.stage {
             Stage::Start => {
-                cursor.stage = Stage::Channel { next: 0, end: receivers.map_or(0, Receivers::end) };
+                cursor.stage = Stage::Channel {
+                    next: 0,
+                    end: receivers.map_or(0, Receivers::end),
+                    since: patterns.map(PatternTable::latest),
+                };
             }
-            Stage::Channel { next, end } => {
+            Stage::Channel { next, end, since } => {
                 if let Some(receivers) = receivers
                     && next < end
                 {
@@ -135,8 +140,8 @@ pub fn advance(
                         return false;
                     }
                 }
-                cursor.stage = match patterns {
-                    Some(patterns) => Stage::Patterns(Box::new(PatternStage::new(patterns))),
+                cursor.stage = match *since {
+                    Some(since) => Stage::Patterns(Box::new(PatternStage::new(since))),
                     None => Stage::Done,
                 };
             }
@@ -157,15 +162,9 @@ pub fn advance(
 }
 
 impl PatternStage {
-    fn new(patterns: &PatternTable) -> Self {
-        PatternStage {
-            since: patterns.latest(),
-            search: MatchCursor::default(),
-            searched: false,
-            found: VecDeque::new(),
-            next: 0,
-            end: None,
-        }
+    fn new(since: u64) -> Self {
+        let (search, found) = (MatchCursor::default(), VecDeque::new());
+        PatternStage { since, search, searched: false, found, next: 0 }
     }
 
     /// Whether all patterns are done, and how many receivers were reached.
@@ -179,8 +178,7 @@ impl PatternStage {
         loop {
             while let Some(&id) = self.found.front() {
                 // The pattern may have gone, and its id to another one, while the table was not locked.
-                if let Some((pattern, receivers)) = patterns.subscribed_before(id, self.since) {
-                    let end = *self.end.get_or_insert(receivers.end());
+                if let Some((pattern, receivers, end)) = patterns.subscribed_until(id, self.since) {
                     let mut buffer = std::mem::take(delivery.frame);
                     let frame = message.payload.pattern_message(pattern, message.channel, &mut buffer);
                     let (stop, delivered) = delivery.push_all(receivers, self.next, end, frame);
@@ -193,7 +191,6 @@ impl PatternStage {
                 }
                 self.found.pop_front();
                 self.next = 0;
-                self.end = None;
             }
             if self.searched {
                 return (true, total);
