@@ -218,9 +218,11 @@ impl Interpreter {
             return;
         }
         let start = workspace.reply.len();
-        match deliver_burst(&mut self.context(broker, workspace, now)) {
-            Flow::Done => {}
-            Flow::Later(work) => self.suspend(workspace, work, start, false, false),
+        let mut context = self.context(broker, workspace, now);
+        match deliver_burst(&mut context) {
+            Ok(Flow::Done) => {}
+            Ok(Flow::Later(work)) => self.suspend(workspace, work, start, false, false),
+            Err(error) => fail(&mut context, &error),
         }
     }
 
