@@ -93,7 +93,11 @@ fn subscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> Res
 fn check_subscriptions(context: &Context<'_>, request: Request<'_>, kind: Kind) -> Result<(), Error> {
     let config = context.session.config();
     let names = request.len() - 1;
-    if request.arguments_from(1).any(|name| name.len() > config.max_channel_length) {
+    let longest = request.arguments_from(1).map(<[u8]>::len).max().unwrap_or(0);
+    if kind == Kind::Pattern && longest > config.max_pattern_length {
+        return Err(Error::PatternTooLong(config.max_pattern_length));
+    }
+    if kind != Kind::Pattern && longest > config.max_channel_length {
         return Err(Error::ChannelTooLong(config.max_channel_length));
     }
     let all = context.session.all_subscriptions();

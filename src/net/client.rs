@@ -372,7 +372,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.shared.flush.notify_one();
         }
         let pushes = std::mem::take(&mut workspace.pushes);
-        let most = if pushes == 0 { WAKES_PER_TURN } else { (pushes / PUSHES_PER_WAKE).clamp(1, WAKES_PER_TURN) };
+        let most =
+            if pushes == 0 { WAKES_PER_TURN } else { (pushes / PUSHES_PER_WAKE).clamp(1, WAKES_PER_TURN) };
         let wakes = workspace.ready.len().min(most);
         workspace.ready.drain(..wakes).for_each(Waker::wake);
         if workspace.ready.is_empty() && workspace.ready.capacity() > WAKES_PER_TURN {

@@ -198,10 +198,8 @@ impl PatternStage {
             if delivery.budget == 0 {
                 return (false, total);
             }
-            let (examined, searched) =
-                patterns.search(message.channel, &mut self.search, delivery.budget, &mut self.found);
-            delivery.budget -= examined.min(delivery.budget);
-            self.searched = searched;
+            self.searched =
+                patterns.search(message.channel, &mut self.search, &mut delivery.budget, &mut self.found);
         }
     }
 }

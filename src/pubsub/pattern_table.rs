@@ -16,13 +16,17 @@ pub struct PatternTable {
     latest: u64,
 }
 
+/// When fan-outs never cease and so many have come meanwhile, they are forgotten to have come late: some may then receive
+/// what was published just before they subscribed.
+const LATE_MAX: usize = 16 * 1024;
+
 #[derive(Default)]
 struct Entry {
     receivers: Receivers,
     /// Number of the subscription that made this pattern exist.
     since: u64,
     /// Who was added while a fan-out was unfinished, in the order of numbers and slots alike.
-    late: Option<Box<Vec<Late>>>,
+    late: Vec<Late>,
 }
 
 struct Late {
@@ -70,10 +74,11 @@ impl PatternTable {
             *entry = Entry { since: self.latest, ..Entry::default() };
         }
         let slot = entry.receivers.add(receiver, reuse);
-        if reuse {
-            entry.late = None;
-        } else {
-            entry.late.get_or_insert_default().push(Late { number: self.latest, slot });
+        if reuse || entry.late.len() == LATE_MAX {
+            entry.late = Vec::new();
+        }
+        if !reuse {
+            entry.late.push(Late { number: self.latest, slot });
         }
         (id, slot)
     }
@@ -100,24 +105,22 @@ impl PatternTable {
         if entry.receivers.is_empty() || entry.since > number {
             return None;
         }
-        let late = entry.late.as_deref().map_or(&[][..], Vec::as_slice);
-        let first_later = late.get(late.partition_point(|late| late.number <= number));
+        let first_later = entry.late.get(entry.late.partition_point(|late| late.number <= number));
         let end = first_later.map_or(entry.receivers.end(), |late| late.slot);
         Some((self.index.pattern(id), &entry.receivers, end))
     }
 
-    /// Looks for patterns that match `channel`, examining `budget` candidates at most. Returns how many were
-    /// examined and whether the search has ended.
+    /// Looks for patterns that match `channel` as far as the budget goes. Returns whether the search has ended.
     pub fn search(
         &self,
         channel: &[u8],
         cursor: &mut MatchCursor,
-        budget: usize,
+        budget: &mut usize,
         found: &mut VecDeque<u32>,
-    ) -> (usize, bool) {
+    ) -> bool {
         let mut ids = Vec::new();
         let finished = self.index.matching(channel, cursor, budget, &mut ids);
         found.extend(ids);
-        (if finished { 1 } else { budget }, finished)
+        finished
     }
 }
