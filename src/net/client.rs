@@ -229,6 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.finish_turn(workspace, now);
             std::mem::swap(&mut workspace.ready, &mut self.ready);
         });
+        shared.broker.stats.note_turn(shared.clock.since(now));
         self.turn_over = self.more || !self.ready.is_empty();
     }
 
@@ -282,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             used += consumed;
             if workspace.reply.len() >= REPLY_BYTES_PER_FLUSH {
                 let session = &self.interpreter.session;
-                let waiting = flush(session, &mut workspace.reply, now);
+                let waiting = flush(session, workspace, now);
                 self.paused = waiting > session.reply_backlog();
             }
         }
@@ -321,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.interpreter.session.closing = true;
         }
         let session = &self.interpreter.session;
-        let waiting = flush(session, &mut workspace.reply, now);
+        let waiting = flush(session, workspace, now);
         if waiting > session.reply_backlog() {
             self.paused = true;
         }
