@@ -30,21 +30,30 @@ pub struct Message<'a> {
 }
 
 /// How far a delivery has come.
-#[derive(Default)]
 pub struct Cursor {
     stage: Stage,
     /// Receivers reached.
     pub delivered: u64,
 }
 
-#[derive(Default)]
+impl Cursor {
+    /// The beginning of a delivery. Without `patterns` those that are subscribed to before it begins do not count either.
+    pub fn new(patterns: bool) -> Self {
+        Cursor { stage: Stage::Start { patterns }, delivered: 0 }
+    }
+}
+
 enum Stage {
-    #[default]
-    Start,
+    /// `patterns`: those that exist when the delivery begins count.
+    Start {
+        patterns: bool,
+    },
     /// Among the channel's own receivers, from `next` up to `end`.
     Channel {
         next: u32,
         end: u32,
+        /// The latest pattern subscription when the delivery began; nothing if there was no pattern.
+        since: Option<u64>,
     },
     /// Among the patterns, which are looked for in pieces too.
     Patterns(Box<PatternStage>),
@@ -52,14 +61,13 @@ enum Stage {
 }
 
 struct PatternStage {
-    /// Patterns subscribed to later than this do not count.
+    /// Pattern subscriptions later than this do not count.
     since: u64,
     search: MatchCursor,
     searched: bool,
     found: VecDeque<u32>,
     /// Among the receivers of the first pattern in `found`.
     next: u32,
-    end: Option<u32>,
 }
 
 /// Where deliveries leave what they cause, and what they need for it.
@@ -118,10 +126,14 @@ pub fn advance(
 ) -> bool {
     loop {
         match &mut cursor.stage {
-            Stage::Start => {
-                cursor.stage = Stage::Channel { next: 0, end: receivers.map_or(0, Receivers::end) };
+            Stage::Start { patterns: count } => {
+                cursor.stage = Stage::Channel {
+                    next: 0,
+                    end: receivers.map_or(0, Receivers::end),
+                    since: patterns.filter(|_| *count).map(PatternTable::latest),
+                };
             }
-            Stage::Channel { next, end } => {
+            Stage::Channel { next, end, since } => {
                 if let Some(receivers) = receivers
                     && next < end
                 {
@@ -135,8 +147,8 @@ pub fn advance(
                         return false;
                     }
                 }
-                cursor.stage = match patterns {
-                    Some(patterns) => Stage::Patterns(Box::new(PatternStage::new(patterns))),
+                cursor.stage = match *since {
+                    Some(since) => Stage::Patterns(Box::new(PatternStage::new(since))),
                     None => Stage::Done,
                 };
             }
@@ -157,15 +169,9 @@ pub fn advance(
 }
 
 impl PatternStage {
-    fn new(patterns: &PatternTable) -> Self {
-        PatternStage {
-            since: patterns.latest(),
-            search: MatchCursor::default(),
-            searched: false,
-            found: VecDeque::new(),
-            next: 0,
-            end: None,
-        }
+    fn new(since: u64) -> Self {
+        let (search, found) = (MatchCursor::default(), VecDeque::new());
+        PatternStage { since, search, searched: false, found, next: 0 }
     }
 
     /// Whether all patterns are done, and how many receivers were reached.
@@ -179,8 +185,7 @@ impl PatternStage {
         loop {
             while let Some(&id) = self.found.front() {
                 // The pattern may have gone, and its id to another one, while the table was not locked.
-                if let Some((pattern, receivers)) = patterns.subscribed_before(id, self.since) {
-                    let end = *self.end.get_or_insert(receivers.end());
+                if let Some((pattern, receivers, end)) = patterns.subscribed_until(id, self.since) {
                     let mut buffer = std::mem::take(delivery.frame);
                     let frame = message.payload.pattern_message(pattern, message.channel, &mut buffer);
                     let (stop, delivered) = delivery.push_all(receivers, self.next, end, frame);
@@ -193,7 +198,6 @@ impl PatternStage {
                 }
                 self.found.pop_front();
                 self.next = 0;
-                self.end = None;
             }
             if self.searched {
                 return (true, total);
@@ -201,10 +205,8 @@ impl PatternStage {
             if delivery.budget == 0 {
                 return (false, total);
             }
-            let (examined, searched) =
-                patterns.search(message.channel, &mut self.search, delivery.budget, &mut self.found);
-            delivery.budget -= examined.min(delivery.budget);
-            self.searched = searched;
+            self.searched =
+                patterns.search(message.channel, &mut self.search, &mut delivery.budget, &mut self.found);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Patterns with their receivers.
 //!
-//! Owns what the pattern index does not know: who receives, and since when a pattern is subscribed to, so that a
-//! delivery that is interrupted does not meet a pattern that took a removed one's place. Must not know locks.
+//! Owns what the pattern index does not know: who receives, and since when, so that a delivery that is interrupted
+//! meets neither a pattern that took a removed one's place nor a receiver that came after it began. Must not know locks.
 
 use std::collections::VecDeque;
 
@@ -16,11 +16,22 @@ pub struct PatternTable {
     latest: u64,
 }
 
+/// When fan-outs never cease and so many have come meanwhile, they are forgotten to have come late: some may then receive
+/// what was published just before they subscribed.
+const LATE_MAX: usize = 16 * 1024;
+
 #[derive(Default)]
 struct Entry {
     receivers: Receivers,
     /// Number of the subscription that made this pattern exist.
     since: u64,
+    /// Who was added while a fan-out was unfinished, in the order of numbers and slots alike.
+    late: Vec<Late>,
+}
+
+struct Late {
+    number: u64,
+    slot: u32,
 }
 
 impl PatternTable {
@@ -57,11 +68,19 @@ impl PatternTable {
         if place >= self.entries.len() {
             self.entries.resize_with(place + 1, Entry::default);
         }
-        if self.entries[place].receivers.is_empty() {
-            self.latest += 1;
-            self.entries[place] = Entry { receivers: Receivers::default(), since: self.latest };
+        self.latest += 1;
+        let entry = &mut self.entries[place];
+        if entry.receivers.is_empty() {
+            *entry = Entry { since: self.latest, ..Entry::default() };
         }
-        (id, self.entries[place].receivers.add(receiver, reuse))
+        let slot = entry.receivers.add(receiver, reuse);
+        if reuse || entry.late.len() == LATE_MAX {
+            entry.late = Vec::new();
+        }
+        if !reuse {
+            entry.late.push(Late { number: self.latest, slot });
+        }
+        (id, slot)
     }
 
     /// Frees a receiver's slot, and the pattern with its last one.
@@ -74,30 +93,41 @@ impl PatternTable {
         }
     }
 
-    /// Number of the latest pattern that came to exist.
+    /// Number of the latest subscription.
     pub fn latest(&self) -> u64 {
         self.latest
     }
 
-    /// A pattern and its receivers, if it has existed since before `since` ended.
-    pub fn subscribed_before(&self, id: u32, since: u64) -> Option<(&[u8], &Receivers)> {
+    /// A pattern, its receivers, and the end of the slots of those that were subscribed when the subscription with this
+    /// number was the latest; nothing if nobody was.
+    pub fn subscribed_until(&self, id: u32, number: u64) -> Option<(&[u8], &Receivers, u32)> {
         let entry = self.entries.get(id as usize)?;
-        let alive = !entry.receivers.is_empty() && entry.since <= since;
-        alive.then(|| (self.index.pattern(id), &entry.receivers))
+        if entry.receivers.is_empty() || entry.since > number {
+            return None;
+        }
+        let first_later = entry.late.get(entry.late.partition_point(|late| late.number <= number));
+        let end = first_later.map_or(entry.receivers.end(), |late| late.slot);
+        Some((self.index.pattern(id), &entry.receivers, end))
     }
 
-    /// Looks for patterns that match `channel`, examining `budget` candidates at most. Returns how many were
-    /// examined and whether the search has ended.
+    /// Whether at least `count` patterns match; true also if that takes more than `budget` to find out.
+    pub fn may_match(&self, channel: &[u8], count: usize, mut budget: usize) -> bool {
+        let mut found = Vec::new();
+        !self.index.matching(channel, &mut MatchCursor::default(), &mut budget, &mut found)
+            || found.len() >= count
+    }
+
+    /// Looks for patterns that match `channel` as far as the budget goes. Returns whether the search has ended.
     pub fn search(
         &self,
         channel: &[u8],
         cursor: &mut MatchCursor,
-        budget: usize,
+        budget: &mut usize,
         found: &mut VecDeque<u32>,
-    ) -> (usize, bool) {
+    ) -> bool {
         let mut ids = Vec::new();
         let finished = self.index.matching(channel, cursor, budget, &mut ids);
         found.extend(ids);
-        (if finished { 1 } else { budget }, finished)
+        finished
     }
 }
