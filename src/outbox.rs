@@ -55,6 +55,15 @@ pub enum Pushed {
     Closed,
 }
 
+/// Why replies were not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Over the limit with them: the queue is dropped and the connection will close. Told once.
+    Overflow,
+    /// The connection is closing.
+    Closed,
+}
+
 /// What the owner takes from the queue, and writes in order: first the parts, then the tail.
 #[derive(Default)]
 pub struct Batch {
@@ -249,21 +258,25 @@ impl Outbox {
         }
     }
 
-    /// Appends encoded replies, before anything that is held. For the owner, and for what answers its requests.
+    /// Appends encoded replies, before anything that is held. For the owner.
     ///
-    /// Returns what then waits, in bytes, or nothing when the connection is closing.
-    pub fn push_replies(&self, replies: &[u8], limit: &OutputLimit, now: Now) -> Option<usize> {
+    /// Returns what then waits, in bytes.
+    ///
+    /// # Errors
+    /// The connection is closing, and that may be because of these replies.
+    pub fn push_replies(&self, replies: &[u8], limit: &OutputLimit, now: Now) -> Result<usize, Refused> {
         let mut state = self.state.lock();
         if state.closed.is_some_and(|reason| reason != CloseReason::Shutdown) {
-            return None;
+            return Err(Refused::Closed);
         }
         let expected = state.last_batch as usize;
         state.queue.append_bytes(replies, expected);
         if state.exceeds(limit, now) {
+            // The owner is here, so that nobody needs to wake it.
             state.overflow();
-            return None;
+            return Err(Refused::Overflow);
         }
-        Some(state.waiting())
+        Ok(state.waiting())
     }
 
     /// From here on what others push waits until [`Outbox::release`], so that the replies of the command that is

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use hereabouts::broker::subscriptions::Published;
 use hereabouts::config::OutputLimit;
 use hereabouts::outbox::{Batch, CloseReason, Outbox, Pushed, Taken};
 use hereabouts::pubsub::Kind;
@@ -89,6 +90,22 @@ fn who_left_during_a_fan_out_hears_nothing_more() {
         }
         let total: usize = all.iter().map(|heard| payloads(heard).len()).sum();
         assert_eq!(counts.iter().sum::<u64>(), total as u64, "who is counted has it: {all:?}");
+    });
+}
+
+#[test]
+fn a_confirmation_precedes_every_message() {
+    check(|| {
+        let broker = Broker::new();
+        let mut threads = vec![publisher(8, &["a1", "a2"]), publisher(9, &["b1", "b2"])];
+        for (id, kind, name) in [(1, Kind::Channel, CHANNEL), (2, Kind::Pattern, "n*")] {
+            threads.push(client(Client::new(id), move |broker, newcomer| {
+                newcomer.subscribe(&broker.table, kind, name);
+            }));
+        }
+        for heard in sort(broker.run(threads)).0 {
+            assert!(heard[0].starts_with("subscribed"), "{heard:?}");
+        }
     });
 }
 
@@ -327,5 +344,17 @@ fn an_owner_that_waits_for_its_socket_is_woken_by_a_close_alone() {
         assert_eq!(outbox.blocked(10, &waker, NOW), Some(CloseReason::Killed));
         pusher.join().unwrap();
         closer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_publisher_that_waits_is_woken_by_the_end_of_its_fan_out() {
+    check(|| {
+        let broker = Broker::new();
+        let publisher = Arc::new(Outbox::new(1));
+        let completed = publisher.clone();
+        let end = thread::spawn(move || completed.complete(7).into_iter().for_each(Waker::wake));
+        assert_eq!(broker.wait(&publisher, Published::Unfinished), 7);
+        end.join().unwrap();
     });
 }

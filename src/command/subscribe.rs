@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::spec::{Action, Flags, Row};
-use super::{Context, Error, Flow, Progress, Resume, flush};
+use super::{Context, Error, Flow, Progress, Resume, Workspace, flush};
+use crate::outbox::Refused;
 use crate::pubsub::Kind;
 use crate::resp::reply::Reply;
 use crate::resp::request::{OwnedRequest, Request};
@@ -133,7 +134,7 @@ fn subscribe_some(
         let (executing, now) = (context.executing, context.now);
         let limit = context.session.config().client_output_buffer_limit.pubsub;
         let protocol = context.session.protocol;
-        let reply = &mut context.workspace.reply;
+        let Workspace { reply, overflowed, .. } = &mut *context.workspace;
         context.session.subscribe(context.broker, kind, name, |count| {
             let mut writer = Reply::new(reply, protocol);
             writer.push(3);
@@ -142,7 +143,9 @@ fn subscribe_some(
             writer.integer(count as i64);
             // In the outbox before the first message can be. EXEC holds messages back until it is done.
             if !executing {
-                outbox.push_replies(reply, &limit, now);
+                if outbox.push_replies(reply, &limit, now) == Err(Refused::Overflow) {
+                    overflowed.push(outbox.id());
+                }
                 reply.clear();
             }
         });
@@ -217,7 +220,7 @@ fn write_unsubscribed(context: &mut Context<'_>, kind: Kind, name: Option<&[u8]>
     }
     reply.integer(count as i64);
     if !context.executing {
-        flush(context.session, &mut context.workspace.reply, context.now);
+        flush(context.session, context.workspace, context.now);
     }
 }
 
@@ -249,7 +252,7 @@ impl Resume for UnsubscribeRest {
             writer.integer(count as i64);
         });
         if !context.executing {
-            flush(context.session, &mut context.workspace.reply, context.now);
+            flush(context.session, context.workspace, context.now);
         }
         context.workspace.spend(NAMES_PER_TURN);
         Ok(if context.session.subscriptions(self.kind) == 0 { Progress::Done } else { Progress::Yield })

@@ -110,6 +110,13 @@ impl PatternTable {
         Some((self.index.pattern(id), &entry.receivers, end))
     }
 
+    /// Whether at least `count` patterns match; true also if that takes more than `budget` to find out.
+    pub fn may_match(&self, channel: &[u8], count: usize, mut budget: usize) -> bool {
+        let mut found = Vec::new();
+        !self.index.matching(channel, &mut MatchCursor::default(), &mut budget, &mut found)
+            || found.len() >= count
+    }
+
     /// Looks for patterns that match `channel` as far as the budget goes. Returns whether the search has ended.
     pub fn search(
         &self,

@@ -16,6 +16,7 @@ use hereabouts::resp::push::{ChannelKind, Frame, FrameBuffer, Payload, share};
 use hereabouts::time::Now;
 use redis_protocol::resp2::decode::decode;
 use redis_protocol::resp2::types::OwnedFrame;
+use shuttle::rand::Rng;
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread;
@@ -158,7 +159,8 @@ impl Broker {
         Arc::new(Broker { table, flusher: Flusher::default() })
     }
 
-    /// Runs `act` with what a delivery needs, one receiver or pattern at a time, and wakes whom it made ready.
+    /// Runs `act` with what a delivery needs, for a few receivers or patterns, and wakes whom it made ready. How many
+    /// is left to chance, so that a fan-out may overtake another one unless something forbids it.
     pub(crate) fn deliver<R>(act: impl FnOnce(&mut Delivery<'_>) -> R) -> R {
         let (mut ready, mut overflowed, mut frame) = (VecDeque::new(), Vec::new(), FrameBuffer::default());
         let result = act(&mut Delivery {
@@ -167,7 +169,7 @@ impl Broker {
             ready: &mut ready,
             overflowed: &mut overflowed,
             frame: &mut frame,
-            budget: 1,
+            budget: shuttle::rand::thread_rng().gen_range(1..=3),
         });
         assert_eq!(overflowed, [0; 0]);
         wake_all(&mut ready);
