@@ -199,6 +199,7 @@ fn it_names_the_commands_that_are_served_and_no_others() {
 
 #[test]
 fn its_limits_are_the_defaults() {
+    let mut named = BTreeSet::new();
     for row in rows("| option |") {
         let name = quoted(row[0]).next().expect("an option");
         let option = options::find(name.as_bytes()).unwrap_or_else(|| panic!("there is no option {name}"));
@@ -206,7 +207,13 @@ fn its_limits_are_the_defaults() {
         let mut config = Config::default();
         option.set(&mut config, &[default]).unwrap_or_else(|rule| panic!("{name} {default}: {rule}"));
         assert!(option.is_served() && config == Config::default(), "{default} is not the default of {name}");
+        named.insert(name);
     }
+    // What an option is for cannot be seen, but those that limit clients are named alike.
+    let limits = |name: &&str| name.starts_with("max") || name.starts_with("client-");
+    let served = options::all().filter(|option| option.is_served()).map(|option| option.name);
+    let missing: Vec<_> = served.filter(limits).filter(|name| !named.contains(name)).collect();
+    assert!(missing.is_empty(), "README.md does not name {missing:?}");
 }
 
 #[test]
