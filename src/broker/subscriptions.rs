@@ -292,3 +292,7 @@ fn channel_id(shard: usize, index: u32) -> u32 {
     assert!(index < (1 << INDEX_BITS) - 1, "more than 16 million channels in one of {SHARDS} shards");
     (shard as u32) << INDEX_BITS | index
 }
+
+#[cfg(test)]
+#[path = "subscriptions_tests.rs"]
+mod tests;

@@ -23,8 +23,6 @@ const LATE_MAX: usize = 16 * 1024;
 #[derive(Default)]
 struct Entry {
     receivers: Receivers,
-    /// Number of the subscription that made this pattern exist.
-    since: u64,
     /// Who was added while a fan-out was unfinished, in the order of numbers and slots alike.
     late: Vec<Late>,
 }
@@ -70,9 +68,6 @@ impl PatternTable {
         }
         self.latest += 1;
         let entry = &mut self.entries[place];
-        if entry.receivers.is_empty() {
-            *entry = Entry { since: self.latest, ..Entry::default() };
-        }
         let slot = entry.receivers.add(receiver, reuse);
         if reuse || entry.late.len() == LATE_MAX {
             entry.late = Vec::new();
@@ -98,16 +93,13 @@ impl PatternTable {
         self.latest
     }
 
-    /// A pattern, its receivers, and the end of the slots of those that were subscribed when the subscription with this
-    /// number was the latest; nothing if nobody was.
+    /// A pattern, its receivers, and the end of the slots of those that were there when the subscription with this number
+    /// was the latest; nothing if nobody was.
     pub fn subscribed_until(&self, id: u32, number: u64) -> Option<(&[u8], &Receivers, u32)> {
         let entry = self.entries.get(id as usize)?;
-        if entry.receivers.is_empty() || entry.since > number {
-            return None;
-        }
         let first_later = entry.late.get(entry.late.partition_point(|late| late.number <= number));
         let end = first_later.map_or(entry.receivers.end(), |late| late.slot);
-        Some((self.index.pattern(id), &entry.receivers, end))
+        (end > 0).then(|| (self.index.pattern(id), &entry.receivers, end))
     }
 
     /// Whether at least `count` patterns match; true also if that takes more than `budget` to find out.
