@@ -26,3 +26,7 @@ impl Protocol {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "written_tests.rs"]
+mod tests;
