@@ -27,3 +27,7 @@ impl Protocol {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "written_tests.rs"]
+mod tests;
