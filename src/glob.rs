@@ -30,6 +30,11 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     matches_counted(pattern, text, || {})
 }
 
+/// [`matches()`], adding the steps it took to `steps`, so that a caller with many patterns can stop in between.
+pub fn matches_counting(pattern: &[u8], text: &[u8], steps: &mut usize) -> bool {
+    matches_counted(pattern, text, || *steps += 1)
+}
+
 /// [`matches()`], telling `step` of each element of the pattern that is compared.
 ///
 /// Only the latest star needs a way back: were an earlier one to take more of the text, all that follows it

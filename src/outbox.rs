@@ -55,6 +55,15 @@ pub enum Pushed {
     Closed,
 }
 
+/// Why replies were not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Over the limit with them: the queue is dropped and the connection will close. Told once.
+    Overflow,
+    /// The connection is closing.
+    Closed,
+}
+
 /// What the owner takes from the queue, and writes in order: first the parts, then the tail.
 #[derive(Default)]
 pub struct Batch {
@@ -111,9 +120,16 @@ struct State {
 
 #[derive(Default)]
 struct Queue {
-    parts: Option<Box<VecDeque<Bytes>>>,
+    /// Rarely there: most messages are small.
+    large: Option<Box<Large>>,
     tail: Vec<u8>,
     bytes: usize,
+}
+
+/// Large payloads and what stands between them.
+#[derive(Default)]
+struct Large {
+    parts: VecDeque<Bytes>,
 }
 
 impl Queue {
@@ -140,7 +156,7 @@ impl Queue {
 
     /// Queues a reference behind what has been copied so far.
     fn share(&mut self, shared: Bytes) {
-        let parts = self.parts.get_or_insert_default();
+        let parts = &mut self.large.get_or_insert_default().parts;
         if !self.tail.is_empty() {
             parts.push_back(Bytes::from(std::mem::take(&mut self.tail)));
         }
@@ -148,8 +164,8 @@ impl Queue {
     }
 
     fn append_queue(&mut self, mut other: Queue) {
-        if let Some(parts) = other.parts.take() {
-            for part in *parts {
+        if let Some(large) = other.large.take() {
+            for part in large.parts {
                 self.share(part);
             }
         }
@@ -242,21 +258,25 @@ impl Outbox {
         }
     }
 
-    /// Appends encoded replies, before anything that is held. For the owner, and for what answers its requests.
+    /// Appends encoded replies, before anything that is held. For the owner.
     ///
-    /// Returns what then waits, in bytes, or nothing when the connection is closing.
-    pub fn push_replies(&self, replies: &[u8], limit: &OutputLimit, now: Now) -> Option<usize> {
+    /// Returns what then waits, in bytes.
+    ///
+    /// # Errors
+    /// The connection is closing, and that may be because of these replies.
+    pub fn push_replies(&self, replies: &[u8], limit: &OutputLimit, now: Now) -> Result<usize, Refused> {
         let mut state = self.state.lock();
         if state.closed.is_some_and(|reason| reason != CloseReason::Shutdown) {
-            return None;
+            return Err(Refused::Closed);
         }
         let expected = state.last_batch as usize;
         state.queue.append_bytes(replies, expected);
         if state.exceeds(limit, now) {
+            // The owner is here, so that nobody needs to wake it.
             state.overflow();
-            return None;
+            return Err(Refused::Overflow);
         }
-        Some(state.waiting())
+        Ok(state.waiting())
     }
 
     /// From here on what others push waits until [`Outbox::release`], so that the replies of the command that is
@@ -289,8 +309,8 @@ impl Outbox {
             state.last_batch = state.queue.bytes as u32;
             state.queue.bytes = 0;
             std::mem::swap(&mut batch.tail, &mut state.queue.tail);
-            if let Some(parts) = state.queue.parts.take() {
-                batch.parts = *parts;
+            if let Some(large) = state.queue.large.take() {
+                batch.parts = large.parts;
             }
             return Taken::Output;
         }

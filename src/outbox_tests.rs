@@ -101,7 +101,7 @@ fn held_messages_come_behind_the_replies() {
     let _ =
         outbox.push(Frame { head: b"*3", head_resp3: None, shared: Some(&share(b"x")) }, &UNLIMITED, at(0));
     push(&outbox, b"*4");
-    outbox.push_replies(b":1\r\n", &UNLIMITED, at(0));
+    assert_eq!(outbox.push_replies(b":1\r\n", &UNLIMITED, at(0)), Ok(2 + 2 + 2 + 3 + 2 + 4));
     assert_eq!(outbox.waiting(), 2 + 2 + 2 + 3 + 2 + 4);
     outbox.release();
     push(&outbox, b"*5");
@@ -118,6 +118,15 @@ fn at_the_hard_limit_the_queue_is_dropped_and_one_caller_is_told() {
     assert_eq!(outbox.waiting(), 0);
     let mut batch = Batch::default();
     assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Closed(CloseReason::OutputLimit));
+}
+
+#[test]
+fn replies_have_a_limit_too() {
+    let outbox = Outbox::new(1);
+    let limit = OutputLimit { hard_bytes: 10, ..UNLIMITED };
+    assert_eq!(outbox.push_replies(b"123456789", &limit, at(0)), Ok(9));
+    assert_eq!(outbox.push_replies(b"1", &limit, at(0)), Err(Refused::Overflow));
+    assert_eq!(outbox.push_replies(b"1", &limit, at(0)), Err(Refused::Closed));
 }
 
 #[test]

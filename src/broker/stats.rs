@@ -3,6 +3,8 @@
 //! Owns the numbers; must not know how they are shown. Connections add what a turn came to, into one of a few copies
 //! chosen by their id, so that busy connections on different threads do not write to one cache line.
 
+use std::time::Duration;
+
 use crossbeam::utils::CachePadded;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +52,7 @@ type Counters = [AtomicU64; COUNTERS];
 #[derive(Default)]
 pub struct Stats {
     copies: [CachePadded<Counters>; COPIES],
+    longest_turn_us: AtomicU64,
 }
 
 impl Stats {
@@ -78,11 +81,26 @@ impl Stats {
         }
     }
 
+    /// Notes how long a turn took. No lock is held for longer than the longest of them.
+    pub fn note_turn(&self, time: Duration) {
+        let time_us = time.as_micros() as u64;
+        // Most turns are shorter: only one that is not writes to the line that all threads read.
+        if time_us > self.longest_turn_us.load(Ordering::Relaxed) {
+            self.longest_turn_us.fetch_max(time_us, Ordering::Relaxed);
+        }
+    }
+
+    /// The longest turn so far, in microseconds. (INFO `longest_turn_usec`.)
+    pub fn longest_turn_us(&self) -> u64 {
+        self.longest_turn_us.load(Ordering::Relaxed)
+    }
+
     /// Sets all to zero. (CONFIG RESETSTAT.)
     pub fn reset(&self) {
         for counter in self.copies.iter().flat_map(|copy| copy.iter()) {
             counter.store(0, Ordering::Relaxed);
         }
+        self.longest_turn_us.store(0, Ordering::Relaxed);
     }
 }
 

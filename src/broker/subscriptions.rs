@@ -19,7 +19,7 @@ use crate::pubsub::channels::Channels;
 use crate::pubsub::fanout::{Cursor, Delivery, Fanout, Message, advance};
 use crate::pubsub::pattern_table::PatternTable;
 use crate::pubsub::{Kind, Subscribed};
-use crate::resp::push::ChannelKind;
+use crate::resp::push::{ChannelKind, Payload};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
 
@@ -28,6 +28,9 @@ use crate::sync::{Mutex, RwLock};
 const SHARDS: usize = 256;
 /// Bits of a channel's id that are its index within the shard: 16 million channels each.
 const INDEX_BITS: u32 = 24;
+
+/// Patterns looked at to find out whether several messages can be delivered together.
+const MAY_MATCH_BUDGET: usize = 64;
 
 type Shard = CachePadded<Mutex<Channels>>;
 
@@ -52,6 +55,9 @@ pub enum Published {
     Delivered(u64),
     /// It goes on in other turns; the publisher's outbox will be told the number.
     Unfinished,
+    /// Nothing is delivered: somebody may receive each of these messages in several ways, which must take turns, so they
+    /// are to be published one at a time.
+    Separately,
 }
 
 impl Subscriptions {
@@ -86,16 +92,22 @@ impl Subscriptions {
         let hash = self.keys.hash(message.channel);
         let mut shard = self.shards(message.kind)[shard_of(hash)].lock();
         let mut index = shard.find(hash, message.channel);
-        let mut cursor = Cursor::default();
-        if let Some(index) = index
-            && shard.is_busy(index)
-        {
-            shard.queue(index, Fanout::new(message, cursor, publisher.clone()));
-            return Published::Unfinished;
-        }
+        let busy = index.is_some_and(|index| shard.is_busy(index));
         let applies = message.kind == ChannelKind::Global && self.pattern_count.load(Ordering::Acquire) > 0;
         let patterns = applies.then(|| self.patterns.read());
         let receivers = index.map(|index| shard.receivers(index));
+        let several = matches!(message.payload, Payload::Several(_));
+        if several && let Some(patterns) = patterns.as_deref() {
+            let ways = if receivers.is_some() { 1 } else { 2 };
+            if busy || patterns.may_match(message.channel, ways, MAY_MATCH_BUDGET) {
+                return Published::Separately;
+            }
+        }
+        let mut cursor = Cursor::new(applies || !several);
+        if busy && let Some(index) = index {
+            shard.queue(index, Fanout::new(message, cursor, publisher.clone()));
+            return Published::Unfinished;
+        }
         if advance(message, &mut cursor, receivers, patterns.as_deref(), delivery) {
             return Published::Delivered(cursor.delivered);
         }
@@ -276,7 +288,8 @@ fn shard_of(hash: u64) -> usize {
 }
 
 fn channel_id(shard: usize, index: u32) -> u32 {
-    assert!(index < 1 << INDEX_BITS, "more than 16 million channels in one of {SHARDS} shards");
+    // The very last id is the one that no channel may have.
+    assert!(index < (1 << INDEX_BITS) - 1, "more than 16 million channels in one of {SHARDS} shards");
     (shard as u32) << INDEX_BITS | index
 }
 

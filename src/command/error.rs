@@ -53,6 +53,7 @@ pub enum Error {
     TooManySubscriptions(usize),
     TooManyPatterns(usize),
     ChannelTooLong(usize),
+    PatternTooLong(usize),
     TransactionTooLong(usize),
     /// The client's requests take more than `client-query-buffer-limit`: close without a reply.
     QueryLimit,
@@ -109,6 +110,9 @@ impl Error {
             }
             Error::ChannelTooLong(most) => {
                 format!("ERR channel name is longer than {most} bytes (max-channel-length)")
+            }
+            Error::PatternTooLong(most) => {
+                format!("ERR pattern is longer than {most} bytes (max-pattern-length)")
             }
             Error::TransactionTooLong(most) => {
                 format!("ERR transaction queue is longer than {most} commands (max-multi-commands)")

@@ -24,6 +24,7 @@ pub use spec::{Action, Flags, Handler, Row};
 use crate::broker::Broker;
 use crate::broker::session::{ReplyMode, Session};
 use crate::broker::stats::Turn;
+use crate::outbox::Refused;
 use crate::pubsub::fanout::Delivery;
 use crate::resp::Protocol;
 use crate::resp::push::FrameBuffer;
@@ -50,6 +51,8 @@ pub struct Workspace {
     pub overflowed: Vec<u64>,
     /// Work that may still be done in this turn: a command costs one, and so does each receiver it reaches.
     pub budget: usize,
+    /// Receivers reached in this turn.
+    pub pushes: usize,
     /// What the turn came to.
     pub counts: Turn,
     burst: Burst,
@@ -216,9 +219,11 @@ impl Interpreter {
             return;
         }
         let start = workspace.reply.len();
-        match deliver_burst(&mut self.context(broker, workspace, now)) {
-            Flow::Done => {}
-            Flow::Later(work) => self.suspend(workspace, work, start, false, false),
+        let mut context = self.context(broker, workspace, now);
+        match deliver_burst(&mut context) {
+            Ok(Flow::Done) => {}
+            Ok(Flow::Later(work)) => self.suspend(workspace, work, start, false, false),
+            Err(error) => fail(&mut context, &error),
         }
     }
 
@@ -257,7 +262,7 @@ impl Interpreter {
         settle_replies(&mut self.session, workspace, start, confirms);
         if holds || self.session.is_subscribed() {
             // Others deliver to this client at any time: each reply takes its place before the next message.
-            flush(&self.session, &mut workspace.reply, now);
+            flush(&self.session, workspace, now);
         }
         if holds {
             self.session.outbox().release();
@@ -266,13 +271,16 @@ impl Interpreter {
 }
 
 /// Moves the replies so far into the outbox. Returns the bytes that then wait there.
-pub fn flush(session: &Session, reply: &mut Vec<u8>, now: Now) -> usize {
-    if reply.is_empty() {
+pub fn flush(session: &Session, workspace: &mut Workspace, now: Now) -> usize {
+    if workspace.reply.is_empty() {
         return session.outbox().waiting();
     }
-    let waiting = session.outbox().push_replies(reply, &session.output_limit(), now);
-    reply.clear();
-    waiting.unwrap_or(0)
+    let pushed = session.outbox().push_replies(&workspace.reply, &session.output_limit(), now);
+    workspace.reply.clear();
+    if pushed == Err(Refused::Overflow) {
+        workspace.overflowed.push(session.id());
+    }
+    pushed.unwrap_or(0)
 }
 
 /// Drops replies that the client does not want. (CLIENT REPLY.)

@@ -105,13 +105,56 @@ fn publish(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -
 }
 
 /// Delivers the burst and answers its publishes.
-pub(super) fn deliver_burst(context: &mut Context<'_>) -> Flow {
+pub(super) fn deliver_burst(context: &mut Context<'_>) -> Result<Flow, Error> {
     let mut burst = std::mem::take(&mut context.workspace.burst);
     let messages = burst.payloads.len();
-    let published = deliver(context, burst.kind, &burst.channel, Payload::Several(&burst.payloads));
+    let payload =
+        if messages == 1 { Payload::Small(burst.payloads.get(0)) } else { Payload::Several(&burst.payloads) };
+    let published = deliver(context, burst.kind, &burst.channel, payload);
+    if published == Published::Separately {
+        return resume_now(context, BurstRest { burst, next: 0, waits: false });
+    }
     burst.clear();
     context.workspace.burst = burst;
-    answer(context, published, messages)
+    Ok(answer(context, published, messages))
+}
+
+/// Publishes of a burst that are delivered one at a time.
+struct BurstRest {
+    burst: Burst,
+    next: usize,
+    /// For the fan-out of the one before `next`.
+    waits: bool,
+}
+
+impl Resume for BurstRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        if self.waits && (PublishRest { messages: 1 }).resume(context)? == Progress::Wait {
+            return Ok(Progress::Wait);
+        }
+        self.waits = false;
+        while self.next < self.burst.payloads.len() {
+            let payload = self.burst.payloads.get(self.next);
+            self.next += 1;
+            if let Published::Delivered(receivers) =
+                deliver(context, self.burst.kind, &self.burst.channel, Payload::Small(payload))
+            {
+                context.reply().integer(receivers as i64);
+            } else {
+                self.waits = true;
+                return Ok(Progress::Wait);
+            }
+        }
+        Ok(Progress::Done)
+    }
+}
+
+/// Begins work that may take several turns.
+fn resume_now(context: &mut Context<'_>, mut work: impl Resume + 'static) -> Result<Flow, Error> {
+    Ok(match work.resume(context)? {
+        Progress::Done => Flow::Done,
+        Progress::Yield | Progress::Wait => Flow::Later(Box::new(work)),
+    })
 }
 
 /// Replies to so many publishes that were delivered together.
@@ -123,7 +166,8 @@ fn answer(context: &mut Context<'_>, published: Published, messages: usize) -> F
             }
             Flow::Done
         }
-        Published::Unfinished => Flow::Later(Box::new(PublishRest { messages })),
+        // Only several messages are told to go separately, and those do not come here.
+        Published::Unfinished | Published::Separately => Flow::Later(Box::new(PublishRest { messages })),
     }
 }
 
@@ -146,8 +190,11 @@ fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload
         broker.subscriptions.publish(Message { kind, channel, payload }, &publisher, &mut delivery);
     let receivers = FANOUT_BUDGET - delivery.budget;
     let messages = payload.messages();
+    context.workspace.pushes += receivers;
     context.workspace.spend(receivers * (1 + messages / MESSAGES_PER_UNIT));
-    context.workspace.counts.published += messages as u64;
+    if published != Published::Separately {
+        context.workspace.counts.published += messages as u64;
+    }
     if let Published::Delivered(receivers) = published {
         context.workspace.counts.delivered += receivers * messages as u64;
     }
@@ -199,7 +246,7 @@ fn mpublish_some(context: &mut Context<'_>, request: Request<'_>, next: &mut usi
         *next += 1;
         match published {
             Published::Delivered(receivers) => context.reply().integer(receivers as i64),
-            Published::Unfinished => return Progress::Wait,
+            Published::Unfinished | Published::Separately => return Progress::Wait,
         }
     }
     Progress::Done

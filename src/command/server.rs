@@ -169,6 +169,7 @@ fn stats_section(text: &mut String, broker: &Broker, _: Now) {
     for (name, counter) in counters {
         field(text, name, broker.stats.total(counter));
     }
+    field(text, "longest_turn_usec", broker.stats.longest_turn_us());
     field(text, "pubsub_channels", broker.subscriptions.channels(ChannelKind::Global));
     field(text, "pubsub_patterns", broker.subscriptions.patterns());
     field(text, "pubsubshard_channels", broker.subscriptions.channels(ChannelKind::Shard));

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::spec::{Action, Flags, Row};
-use super::{Context, Error, Flow, Progress, Resume, flush};
+use super::{Context, Error, Flow, Progress, Resume, Workspace, flush};
+use crate::outbox::Refused;
 use crate::pubsub::Kind;
 use crate::resp::reply::Reply;
 use crate::resp::request::{OwnedRequest, Request};
@@ -93,7 +94,11 @@ fn subscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> Res
 fn check_subscriptions(context: &Context<'_>, request: Request<'_>, kind: Kind) -> Result<(), Error> {
     let config = context.session.config();
     let names = request.len() - 1;
-    if request.arguments_from(1).any(|name| name.len() > config.max_channel_length) {
+    let longest = request.arguments_from(1).map(<[u8]>::len).max().unwrap_or(0);
+    if kind == Kind::Pattern && longest > config.max_pattern_length {
+        return Err(Error::PatternTooLong(config.max_pattern_length));
+    }
+    if kind != Kind::Pattern && longest > config.max_channel_length {
         return Err(Error::ChannelTooLong(config.max_channel_length));
     }
     let all = context.session.all_subscriptions();
@@ -129,7 +134,7 @@ fn subscribe_some(
         let (executing, now) = (context.executing, context.now);
         let limit = context.session.config().client_output_buffer_limit.pubsub;
         let protocol = context.session.protocol;
-        let reply = &mut context.workspace.reply;
+        let Workspace { reply, overflowed, .. } = &mut *context.workspace;
         context.session.subscribe(context.broker, kind, name, |count| {
             let mut writer = Reply::new(reply, protocol);
             writer.push(3);
@@ -138,7 +143,9 @@ fn subscribe_some(
             writer.integer(count as i64);
             // In the outbox before the first message can be. EXEC holds messages back until it is done.
             if !executing {
-                outbox.push_replies(reply, &limit, now);
+                if outbox.push_replies(reply, &limit, now) == Err(Refused::Overflow) {
+                    overflowed.push(outbox.id());
+                }
                 reply.clear();
             }
         });
@@ -213,7 +220,7 @@ fn write_unsubscribed(context: &mut Context<'_>, kind: Kind, name: Option<&[u8]>
     }
     reply.integer(count as i64);
     if !context.executing {
-        flush(context.session, &mut context.workspace.reply, context.now);
+        flush(context.session, context.workspace, context.now);
     }
 }
 
@@ -245,7 +252,7 @@ impl Resume for UnsubscribeRest {
             writer.integer(count as i64);
         });
         if !context.executing {
-            flush(context.session, &mut context.workspace.reply, context.now);
+            flush(context.session, context.workspace, context.now);
         }
         context.workspace.spend(NAMES_PER_TURN);
         Ok(if context.session.subscriptions(self.kind) == 0 { Progress::Done } else { Progress::Yield })

@@ -104,8 +104,10 @@ pub struct Config {
     pub max_subscriptions_per_client: usize,
     /// Patterns of one client.
     pub max_patterns_per_client: usize,
-    /// Bytes of a channel's name or of a pattern.
+    /// Bytes of a channel's name.
     pub max_channel_length: usize,
+    /// Bytes of a pattern.
+    pub max_pattern_length: usize,
     /// Commands queued by one MULTI.
     pub max_multi_commands: usize,
     /// How long to flush what is queued when stopping.
@@ -153,7 +155,8 @@ impl Default for Config {
             proto_max_bulk_len: 512 * 1024 * 1024,
             max_subscriptions_per_client: 1_000_000,
             max_patterns_per_client: 10_000,
-            max_channel_length: 64 * 1024,
+            max_channel_length: 4 * 1024,
+            max_pattern_length: 1024,
             max_multi_commands: 100_000,
             shutdown_timeout: Duration::from_secs(10),
             worker_threads: 0,

@@ -367,9 +367,17 @@ static SERVED: &[Row] = &[
     Row::served(
         "max-channel-length",
         "bytes",
-        "65536",
+        "4096",
         field!(max_channel_length, Memory { least: 1, most: 512 * MIB }),
-        "Bytes of a channel's name or of a pattern. Names are kept as long as somebody is subscribed.",
+        "Bytes of a channel's name, to subscribe or to publish. A name is kept as long as somebody is subscribed; and \
+         its length times that of a pattern bounds the time of matching them, during which the channel waits.",
+    ),
+    Row::served(
+        "max-pattern-length",
+        "bytes",
+        "1024",
+        field!(max_pattern_length, Memory { least: 1, most: 512 * MIB }),
+        "Bytes of a pattern. See max-channel-length: at the defaults the worst pair takes a few milliseconds.",
     ),
     Row::served(
         "shutdown-timeout",

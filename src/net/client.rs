@@ -1,6 +1,6 @@
 //! The connection of one client: bytes in, requests executed, output written.
 //!
-//! Owns the socket, the bytes that are not a whole request yet, and the batch that is being written. All that it knows
+//! Owns the socket and the bytes that are not a whole request yet. All that it knows
 //! of the protocol and the commands is to call [`Decoder`] and [`Interpreter`]. One task per connection: it is the only
 //! one that writes to its socket; others leave output in its outbox and wake it. Start with the implementation of
 //! [`Future`]: it loops over "what happens next" and "do it".
@@ -10,19 +10,22 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 use super::Shared;
+use super::output::Output;
 use crate::broker::clients::Client;
 use crate::broker::session::Session;
 use crate::broker::stats::Counter;
 use crate::command::{Interpreter, Progress, Workspace, flush};
-use crate::outbox::{Batch, CloseReason, Taken};
+use crate::outbox::{CloseReason, Taken};
 use crate::resp::reply::Reply;
 use crate::resp::request::{Decoder, ProtocolError};
 use crate::sync::atomic::Ordering;
@@ -36,10 +39,14 @@ const TURN_BUDGET: usize = 4096;
 /// Clients woken in one turn. With more, tokio's queue of tasks grows so long that another client's request waits for
 /// milliseconds behind them.
 pub(super) const WAKES_PER_TURN: usize = 64;
+/// While a client goes on publishing, so many pushes wake one receiver: under load messages gather, and each wake, which
+/// costs a hundred times what a push does, is for several of them. When it has nothing more to publish the others are
+/// woken at once.
+const PUSHES_PER_WAKE: usize = 3;
 /// Replies of one turn are moved to the outbox, and its limit is checked, when there are so many bytes of them.
 const REPLY_BYTES_PER_FLUSH: usize = 64 * 1024;
-/// Parts of a batch that are written in one call.
-const PARTS_PER_WRITE: usize = 64;
+/// A client that was too slow has so long to read the rest of the frame that has begun.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 thread_local! {
     /// What a turn works with. Borrowed only inside a turn and a read, neither of which waits.
@@ -79,9 +86,9 @@ pub(super) struct Connection<S> {
     /// Bytes that have been read and not executed, from `start` on.
     pending: Vec<u8>,
     start: usize,
-    batch: Batch,
-    /// Bytes of the batch's first part, or tail, that are written.
-    written: usize,
+    output: Output,
+    /// The connection ends when the frame that has begun is written, at this time at the latest.
+    farewell: Option<Pin<Box<Sleep>>>,
     /// Clients that this connection's messages have yet to wake.
     ready: VecDeque<Waker>,
     /// There is work for another turn.
@@ -105,8 +112,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             failed: None,
             pending: Vec::new(),
             start: 0,
-            batch: Batch::default(),
-            written: 0,
+            output: Output::default(),
+            farewell: None,
             ready: VecDeque::new(),
             more: false,
             turn_over: false,
@@ -116,6 +123,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// What happens next. Output first, so that a client that reads is never behind one that writes.
     fn poll_event(&mut self, task: &mut Context<'_>) -> Poll<Event> {
+        if let Some(farewell) = &mut self.farewell {
+            let finished = self.output.poll_finish(&mut self.stream, task).is_ready();
+            let over = finished || farewell.as_mut().poll(task).is_ready();
+            return if over { Poll::Ready(Event::Finished) } else { Poll::Pending };
+        }
         let idle = match self.poll_output(task) {
             Poll::Ready(Ok(Taken::Closed(reason))) => return Poll::Ready(Event::Closed(reason)),
             Poll::Ready(Ok(_)) => true,
@@ -127,13 +139,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             task.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // Wakes are owed to others, whatever becomes of this connection's own output.
-        if !self.ready.is_empty() {
-            return Poll::Ready(Event::Continue);
+        match self.poll_requests(task, idle) {
+            // Nothing to do for the client itself, but it still owes wakes to others.
+            Poll::Pending if !self.ready.is_empty() => Poll::Ready(Event::Continue),
+            next => next,
         }
+    }
+
+    fn poll_output(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Taken>> {
+        let Connection { shared, stream, interpreter, output, .. } = self;
+        let client = &interpreter.session.client;
+        let count = |bytes| shared.broker.stats.add(client.id, Counter::OutputBytes, bytes as u64);
+        output.poll_flush(stream, &client.outbox, &shared.clock, task, count)
+    }
+
+    /// What the client wants. `idle`: it has all its output.
+    fn poll_requests(&mut self, task: &mut Context<'_>, idle: bool) -> Poll<Event> {
         let session = &self.interpreter.session;
         if session.closing {
-            return if idle { Poll::Ready(Event::Finished) } else { Poll::Pending };
+            let finished = idle && self.ready.is_empty();
+            return if finished { Poll::Ready(Event::Finished) } else { Poll::Pending };
         }
         if self.paused {
             if session.outbox().waiting() > session.reply_backlog() {
@@ -161,69 +186,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         })
     }
 
-    /// Writes until the outbox is empty or the socket is full.
-    fn poll_output(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Taken>> {
-        loop {
-            if self.batch.is_empty() {
-                self.written = 0;
-                let taken = self.interpreter.session.outbox().take(&mut self.batch, task.waker());
-                if taken != Taken::Output {
-                    return Poll::Ready(Ok(taken));
-                }
-            }
-            match self.poll_write(task) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => self.advance(count),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    let now = self.shared.clock.now();
-                    let outbox = self.interpreter.session.outbox();
-                    return match outbox.blocked(self.batch_bytes(), task.waker(), now) {
-                        Some(reason) => Poll::Ready(Ok(Taken::Closed(reason))),
-                        None => Poll::Pending,
-                    };
-                }
-            }
-        }
-    }
-
-    fn poll_write(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let stream = Pin::new(&mut self.stream);
-        if self.batch.parts.is_empty() {
-            return stream.poll_write(task, &self.batch.tail[self.written..]);
-        }
-        let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
-        let mut count = 0;
-        let pieces = self.batch.parts.iter().map(|part| &part[..]).chain([&self.batch.tail[..]]);
-        for (slice, piece) in slices.iter_mut().zip(pieces) {
-            *slice = IoSlice::new(if count == 0 { &piece[self.written..] } else { piece });
-            count += 1;
-        }
-        stream.poll_write_vectored(task, &slices[..count])
-    }
-
-    /// Drops what has been written from the front of the batch.
-    fn advance(&mut self, count: usize) {
-        self.shared.broker.stats.add(self.interpreter.session.id(), Counter::OutputBytes, count as u64);
-        self.written += count;
-        while let Some(part) = self.batch.parts.front() {
-            if self.written < part.len() {
-                return;
-            }
-            self.written -= part.len();
-            self.batch.parts.pop_front();
-        }
-        if self.written == self.batch.tail.len() {
-            self.batch.tail.clear();
-        }
-    }
-
-    /// Bytes of the batch that are not written.
-    fn batch_bytes(&self) -> usize {
-        let parts: usize = self.batch.parts.iter().map(|part| part.len()).sum();
-        parts + self.batch.tail.len() - self.written
-    }
-
     /// Does what the event asks for; false when the connection has ended.
     fn apply(&mut self, event: Event) -> bool {
         match event {
@@ -238,9 +200,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::Finished | Event::Lost => false,
             Event::Closed(reason) => {
                 tracing::debug!(id = self.interpreter.session.id(), ?reason, "Client connection ends");
-                false
+                reason == CloseReason::OutputLimit && self.say_farewell()
             }
         }
+    }
+
+    /// The client was too slow. If it still reads it gets the rest of the frame that has begun; it is nobody's receiver
+    /// any more.
+    fn say_farewell(&mut self) -> bool {
+        self.leave();
+        self.ready.drain(..).for_each(Waker::wake);
+        self.farewell = Some(Box::pin(sleep(FAREWELL)));
+        self.output.cut()
     }
 
     /// One turn: executes what has been read, as far as the budget goes.
@@ -258,8 +229,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.finish_turn(workspace, now);
             std::mem::swap(&mut workspace.ready, &mut self.ready);
         });
-        self.more |= !self.ready.is_empty();
-        self.turn_over = self.more;
+        shared.broker.stats.note_turn(shared.clock.since(now));
+        self.turn_over = self.more || !self.ready.is_empty();
     }
 
     fn note_activity(&self, received: usize, now: Now) {
@@ -312,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             used += consumed;
             if workspace.reply.len() >= REPLY_BYTES_PER_FLUSH {
                 let session = &self.interpreter.session;
-                let waiting = flush(session, &mut workspace.reply, now);
+                let waiting = flush(session, workspace, now);
                 self.paused = waiting > session.reply_backlog();
             }
         }
@@ -351,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.interpreter.session.closing = true;
         }
         let session = &self.interpreter.session;
-        let waiting = flush(session, &mut workspace.reply, now);
+        let waiting = flush(session, workspace, now);
         if waiting > session.reply_backlog() {
             self.paused = true;
         }
@@ -362,7 +333,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.interpreter.suspended().is_some() {
             self.shared.flush.notify_one();
         }
-        let wakes = workspace.ready.len().min(WAKES_PER_TURN);
+        let pushes = std::mem::take(&mut workspace.pushes);
+        let most =
+            if pushes == 0 { WAKES_PER_TURN } else { (pushes / PUSHES_PER_WAKE).clamp(1, WAKES_PER_TURN) };
+        let wakes = workspace.ready.len().min(most);
         workspace.ready.drain(..wakes).for_each(Waker::wake);
         if workspace.ready.is_empty() && workspace.ready.capacity() > WAKES_PER_TURN {
             workspace.ready = VecDeque::new();
@@ -386,7 +360,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
 }
 
 /// An idle connection is little more than this.
-const _: () = assert!(size_of::<Connection<tokio::net::TcpStream>>() <= 400);
+const _: () = assert!(size_of::<Connection<tokio::net::TcpStream>>() <= 416);
 
 impl<S> Drop for Connection<S> {
     /// Every way in which a connection ends leads through here, a panic included.
@@ -404,13 +378,20 @@ impl<S> Drop for Connection<S> {
         }
         // Whoever publishes to it from now on finds it closed; its place in the table is given back in turns.
         let _ = session.outbox().close(CloseReason::Killed);
-        if let Some(subscribed) = session.take_subscriptions()
-            && broker.leave(subscribed)
+        broker.clients.remove(id);
+        self.leave();
+        self.ready.drain(..).for_each(Waker::wake);
+        self.shared.gone.notify_one();
+    }
+}
+
+impl<S> Connection<S> {
+    /// Gives up all subscriptions, many of them in turns of the flush task.
+    fn leave(&mut self) {
+        if let Some(subscribed) = self.interpreter.session.take_subscriptions()
+            && self.shared.broker.leave(subscribed)
         {
             self.shared.flush.notify_one();
         }
-        self.ready.drain(..).for_each(Waker::wake);
-        broker.clients.remove(id);
-        self.shared.gone.notify_one();
     }
 }

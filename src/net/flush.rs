@@ -14,6 +14,7 @@ use super::client::WAKES_PER_TURN;
 use crate::command::FANOUT_BUDGET;
 use crate::pubsub::fanout::Delivery;
 use crate::resp::push::FrameBuffer;
+use crate::time::Now;
 
 /// Runs for as long as the server.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -22,8 +23,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         shared.flush.notified().await;
         loop {
-            let more_fanouts = fan_out(&shared, &mut ready, &mut overflowed);
+            let begin = shared.clock.now();
+            let more_fanouts = fan_out(&shared, begin, &mut ready, &mut overflowed);
             let more_cleanup = shared.broker.clean_up();
+            shared.broker.stats.note_turn(shared.clock.since(begin));
             while !ready.is_empty() {
                 let wakes = ready.len().min(WAKES_PER_TURN);
                 ready.drain(..wakes).for_each(Waker::wake);
@@ -38,14 +41,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-fn fan_out(shared: &Shared, ready: &mut VecDeque<Waker>, overflowed: &mut Vec<u64>) -> bool {
+fn fan_out(shared: &Shared, now: Now, ready: &mut VecDeque<Waker>, overflowed: &mut Vec<u64>) -> bool {
     if !shared.broker.subscriptions.has_fanouts() {
         return false;
     }
     let mut frame = FrameBuffer::default();
     let mut delivery = Delivery {
         limit: shared.broker.config().client_output_buffer_limit.pubsub,
-        now: shared.clock.now(),
+        now,
         ready,
         overflowed,
         frame: &mut frame,

@@ -7,6 +7,7 @@ mod client;
 mod flush;
 mod listen;
 pub mod logging;
+mod output;
 pub mod server;
 mod tick;
 mod transport;

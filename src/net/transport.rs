@@ -27,6 +27,11 @@ impl Clock {
         Clock { start: Instant::now() }
     }
 
+    /// How long ago that was.
+    pub(super) fn since(&self, then: Now) -> Duration {
+        self.start.elapsed().saturating_sub(then.monotonic)
+    }
+
     /// What time it is.
     pub(super) fn now(&self) -> Now {
         Now {

@@ -9,6 +9,7 @@ use hashbrown::HashTable;
 
 use super::fanout::Fanout;
 use super::receivers::{Receiver, Receivers};
+use super::slab::Slab;
 
 /// The table of keys shrinks when less than this part of it is used.
 const SHRINK_BELOW: usize = 8;
@@ -18,13 +19,14 @@ struct Channel {
     name: Box<[u8]>,
     hash: u32,
     receivers: Receivers,
-    /// There while a fan-out is unfinished: later publishes, waiting for their turn.
-    turn: Option<Box<VecDeque<Fanout>>>,
+    /// There while a fan-out is unfinished.
+    turn: Option<Box<Turn>>,
 }
 
-enum Entry {
-    Used(Channel),
-    Free { next: Option<u32> },
+/// A fan-out is unfinished: these wait.
+#[derive(Default)]
+struct Turn {
+    waiting: VecDeque<Fanout>,
 }
 
 /// Where a name's entry is. A part of its hash stands beside it so that growing needs no names.
@@ -38,8 +40,7 @@ struct Key {
 #[derive(Default)]
 pub struct Channels {
     keys: HashTable<Key>,
-    entries: Vec<Entry>,
-    free: Option<u32>,
+    entries: Slab<Channel>,
 }
 
 impl Channels {
@@ -68,21 +69,7 @@ impl Channels {
         }
         let channel =
             Channel { name: name.into(), hash: hash as u32, receivers: Receivers::default(), turn: None };
-        let entry = Entry::Used(channel);
-        let index = match self.free {
-            Some(index) => {
-                self.free = match self.entries[index as usize] {
-                    Entry::Free { next } => next,
-                    Entry::Used(_) => unreachable!("the free list holds free entries"),
-                };
-                self.entries[index as usize] = entry;
-                index
-            }
-            None => {
-                self.entries.push(entry);
-                self.entries.len() as u32 - 1
-            }
-        };
+        let index = self.entries.insert(channel);
         let key = Key { hash: hash as u32, index };
         self.keys.insert_unique(spread(key.hash), key, |key| spread(key.hash));
         index
@@ -124,7 +111,7 @@ impl Channels {
     /// Queues a publish behind the unfinished one.
     pub fn queue(&mut self, index: u32, fanout: Fanout) {
         match &mut self.channel_mut(index).turn {
-            Some(queue) => queue.push_back(fanout),
+            Some(turn) => turn.waiting.push_back(fanout),
             None => unreachable!("only a busy channel has a queue"),
         }
     }
@@ -132,7 +119,7 @@ impl Channels {
     /// The fan-out is finished: the one that follows, or the channel is not busy any more.
     pub fn next_turn(&mut self, index: u32) -> Option<Fanout> {
         let channel = self.channel_mut(index);
-        let next = channel.turn.as_mut().and_then(|queue| queue.pop_front());
+        let next = channel.turn.as_mut().and_then(|turn| turn.waiting.pop_front());
         if next.is_none() {
             channel.turn = None;
             channel.receivers.settle();
@@ -144,33 +131,25 @@ impl Channels {
     /// Names of the channels that have subscribers, from the entry at `first` on, at most `most` entries looked at.
     /// Returns where to go on, or nothing at the end.
     pub fn for_each_name(&self, first: usize, most: usize, mut visit: impl FnMut(&[u8])) -> Option<usize> {
-        let end = first.saturating_add(most).min(self.entries.len());
-        for entry in &self.entries[first.min(end)..end] {
-            if let Entry::Used(channel) = entry
-                && !channel.receivers.is_empty()
-            {
+        for channel in self.entries.range(first, most) {
+            if !channel.receivers.is_empty() {
                 visit(&channel.name);
             }
         }
-        (end < self.entries.len()).then_some(end)
+        let next = first.saturating_add(most);
+        (next < self.entries.end()).then_some(next)
     }
 
     fn channel(&self, index: u32) -> &Channel {
-        match &self.entries[index as usize] {
-            Entry::Used(channel) => channel,
-            Entry::Free { .. } => unreachable!("an index is given up with the channel"),
-        }
+        self.entries.get(index)
     }
 
     fn channel_mut(&mut self, index: u32) -> &mut Channel {
-        match &mut self.entries[index as usize] {
-            Entry::Used(channel) => channel,
-            Entry::Free { .. } => unreachable!("an index is given up with the channel"),
-        }
+        self.entries.get_mut(index)
     }
 
     /// Drops a channel that has neither a receiver nor an unfinished fan-out.
-    pub fn remove_if_unused(&mut self, index: u32) {
+    fn remove_if_unused(&mut self, index: u32) {
         let channel = self.channel(index);
         if !channel.receivers.is_empty() || channel.turn.is_some() {
             return;
@@ -184,8 +163,7 @@ impl Channels {
         if self.keys.len() < self.keys.capacity() / SHRINK_BELOW {
             self.keys.shrink_to(self.keys.len() * 2, |key| spread(key.hash));
         }
-        self.entries[index as usize] = Entry::Free { next: self.free };
-        self.free = Some(index);
+        self.entries.remove(index);
     }
 }
 

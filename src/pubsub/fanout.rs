@@ -30,17 +30,24 @@ pub struct Message<'a> {
 }
 
 /// How far a delivery has come.
-#[derive(Default)]
 pub struct Cursor {
     stage: Stage,
     /// Receivers reached.
     pub delivered: u64,
 }
 
-#[derive(Default)]
+impl Cursor {
+    /// The beginning of a delivery. Without `patterns` those that are subscribed to before it begins do not count either.
+    pub fn new(patterns: bool) -> Self {
+        Cursor { stage: Stage::Start { patterns }, delivered: 0 }
+    }
+}
+
 enum Stage {
-    #[default]
-    Start,
+    /// `patterns`: those that exist when the delivery begins count.
+    Start {
+        patterns: bool,
+    },
     /// Among the channel's own receivers, from `next` up to `end`.
     Channel {
         next: u32,
@@ -119,11 +126,11 @@ pub fn advance(
 ) -> bool {
     loop {
         match &mut cursor.stage {
-            Stage::Start => {
+            Stage::Start { patterns: count } => {
                 cursor.stage = Stage::Channel {
                     next: 0,
                     end: receivers.map_or(0, Receivers::end),
-                    since: patterns.map(PatternTable::latest),
+                    since: patterns.filter(|_| *count).map(PatternTable::latest),
                 };
             }
             Stage::Channel { next, end, since } => {
@@ -198,10 +205,8 @@ impl PatternStage {
             if delivery.budget == 0 {
                 return (false, total);
             }
-            let (examined, searched) =
-                patterns.search(message.channel, &mut self.search, delivery.budget, &mut self.found);
-            delivery.budget -= examined.min(delivery.budget);
-            self.searched = searched;
+            self.searched =
+                patterns.search(message.channel, &mut self.search, &mut delivery.budget, &mut self.found);
         }
     }
 }

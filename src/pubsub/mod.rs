@@ -9,6 +9,8 @@ pub mod pattern_table;
 pub mod patterns;
 pub mod receivers;
 
+mod places;
+mod slab;
 mod subscribed;
 
 pub use subscribed::{Kind, Subscribed};

@@ -16,11 +16,15 @@ pub struct PatternTable {
     latest: u64,
 }
 
+/// When fan-outs never cease and so many have come meanwhile, they are forgotten to have come late: some may then receive
+/// what was published just before they subscribed.
+const LATE_MAX: usize = 16 * 1024;
+
 #[derive(Default)]
 struct Entry {
     receivers: Receivers,
     /// Who was added while a fan-out was unfinished, in the order of numbers and slots alike.
-    late: Option<Box<Vec<Late>>>,
+    late: Vec<Late>,
 }
 
 struct Late {
@@ -65,10 +69,11 @@ impl PatternTable {
         self.latest += 1;
         let entry = &mut self.entries[place];
         let slot = entry.receivers.add(receiver, reuse);
-        if reuse {
-            entry.late = None;
-        } else {
-            entry.late.get_or_insert_default().push(Late { number: self.latest, slot });
+        if reuse || entry.late.len() == LATE_MAX {
+            entry.late = Vec::new();
+        }
+        if !reuse {
+            entry.late.push(Late { number: self.latest, slot });
         }
         (id, slot)
     }
@@ -92,24 +97,29 @@ impl PatternTable {
     /// was the latest; nothing if nobody was.
     pub fn subscribed_until(&self, id: u32, number: u64) -> Option<(&[u8], &Receivers, u32)> {
         let entry = self.entries.get(id as usize)?;
-        let late = entry.late.as_deref().map_or(&[][..], Vec::as_slice);
-        let first_later = late.get(late.partition_point(|late| late.number <= number));
+        let first_later = entry.late.get(entry.late.partition_point(|late| late.number <= number));
         let end = first_later.map_or(entry.receivers.end(), |late| late.slot);
         (end > 0).then(|| (self.index.pattern(id), &entry.receivers, end))
     }
 
-    /// Looks for patterns that match `channel`, examining `budget` candidates at most. Returns how many were
-    /// examined and whether the search has ended.
+    /// Whether at least `count` patterns match; true also if that takes more than `budget` to find out.
+    pub fn may_match(&self, channel: &[u8], count: usize, mut budget: usize) -> bool {
+        let mut found = Vec::new();
+        !self.index.matching(channel, &mut MatchCursor::default(), &mut budget, &mut found)
+            || found.len() >= count
+    }
+
+    /// Looks for patterns that match `channel` as far as the budget goes. Returns whether the search has ended.
     pub fn search(
         &self,
         channel: &[u8],
         cursor: &mut MatchCursor,
-        budget: usize,
+        budget: &mut usize,
         found: &mut VecDeque<u32>,
-    ) -> (usize, bool) {
+    ) -> bool {
         let mut ids = Vec::new();
         let finished = self.index.matching(channel, cursor, budget, &mut ids);
         found.extend(ids);
-        (if finished { 1 } else { budget }, finished)
+        finished
     }
 }

@@ -23,6 +23,9 @@ use crate::map::HashKeys;
 /// prefix with a UUID in it (36 bytes).
 const END_LENGTH_MAX: usize = 63;
 
+/// Steps of matching one pattern that cost as much as going to the next one and beginning.
+const STEPS_PER_UNIT: usize = 128;
+
 /// There are this many kinds of ends: prefixes of 0 to [`END_LENGTH_MAX`] bytes, then suffixes.
 const KINDS: usize = 2 * SUFFIXES;
 
@@ -162,8 +165,8 @@ impl PatternIndex {
 
     /// Appends to `found` the ids of patterns that match `channel`, and returns whether that was all.
     ///
-    /// At most `budget` patterns are examined; when there are more, a further call with the same `cursor`
-    /// goes on. Between calls the index may change: a pattern that is here throughout is found exactly once;
+    /// `budget` goes down by one for each pattern that is examined, and by more for one that takes long; when it is
+    /// used up, a further call with the same `cursor` goes on. Between calls the index may change: a pattern that is here throughout is found exactly once;
     /// one that was inserted or removed meanwhile may be found or not (a pattern removed and inserted again
     /// counts as another one). Ids are good until the next change, so use what was found before that.
     ///
@@ -174,22 +177,22 @@ impl PatternIndex {
         &self,
         channel: &[u8],
         cursor: &mut MatchCursor,
-        budget: usize,
+        budget: &mut usize,
         found: &mut Vec<u32>,
     ) -> bool {
-        assert!(budget > 0, "BUG: a search needs a budget");
-        let mut left = budget;
+        assert!(*budget > 0, "BUG: a search needs a budget");
         while let Some(kind) = self.next_kind(cursor.kind) {
             let from = if kind == cursor.kind { cursor.id } else { 0 };
             for id in self.candidates(channel, kind, from) {
-                if left == 0 {
+                if *budget == 0 {
                     *cursor = MatchCursor { kind, id };
                     return false;
                 }
-                left -= 1;
-                if glob::matches(self.pattern(id), channel) {
+                let mut steps = 0;
+                if glob::matches_counting(self.pattern(id), channel, &mut steps) {
                     found.push(id);
                 }
+                *budget = budget.saturating_sub(1 + steps / STEPS_PER_UNIT);
             }
             *cursor = MatchCursor { kind: kind + 1, id: 0 };
         }
@@ -312,7 +315,7 @@ mod tests {
 
     fn matched<'a>(index: &'a PatternIndex, channel: &[u8]) -> BTreeSet<&'a [u8]> {
         let mut found = Vec::new();
-        assert!(index.matching(channel, &mut MatchCursor::default(), usize::MAX, &mut found));
+        assert!(index.matching(channel, &mut MatchCursor::default(), &mut usize::MAX.clone(), &mut found));
         let patterns: BTreeSet<&[u8]> = found.iter().map(|&id| index.pattern(id)).collect();
         assert_eq!(patterns.len(), found.len(), "a pattern was found twice");
         patterns
@@ -321,7 +324,7 @@ mod tests {
     /// How many patterns are examined for `channel`.
     fn examined(index: &PatternIndex, channel: &[u8]) -> usize {
         let (mut cursor, mut examined) = (MatchCursor::default(), 0);
-        while !index.matching(channel, &mut cursor, 1, &mut Vec::new()) {
+        while !index.matching(channel, &mut cursor, &mut 1, &mut Vec::new()) {
             examined += 1;
         }
         examined + 1
@@ -497,7 +500,7 @@ mod tests {
             let (mut cursor, mut between) = (MatchCursor::default(), between.iter());
             loop {
                 let mut found = Vec::new();
-                let finished = index.matching(&channel, &mut cursor, budget, &mut found);
+                let finished = index.matching(&channel, &mut cursor, &mut budget.clone(), &mut found);
                 prop_assert!(found.len() <= budget);
                 for id in found {
                     prop_assert!(glob::matches(index.pattern(id), &channel));

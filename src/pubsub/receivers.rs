@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use crate::outbox::Outbox;
 
+/// So many free slots are kept from reuse during fan-outs in any case.
+const FREE_SLOTS_MIN: usize = 16 * 1024;
+
 /// One who receives. Eight bytes.
 pub type Receiver = Arc<Outbox>;
 
@@ -122,13 +125,18 @@ impl Receivers {
 
 impl Many {
     fn add(&mut self, receiver: Receiver, reuse: bool) -> u32 {
-        if reuse && let Some(slot) = self.free.pop() {
+        // When fan-outs never cease, receivers come and go, and most slots are free, memory comes first: somebody new may
+        // then receive what was published just before.
+        let crowded_out = self.free.len() > self.slots.len() / 2 + FREE_SLOTS_MIN;
+        if (reuse || crowded_out)
+            && let Some(slot) = self.free.pop()
+        {
             self.slots[slot as usize] = Some(receiver);
             return slot;
         }
         if self.slots.len() == self.slots.capacity() {
-            // A quarter more instead of twice as much: handles are most of what a shared subscription costs.
-            self.slots.reserve_exact((self.slots.len() / 4).max(2));
+            // An eighth more instead of twice as much: handles are most of what a shared subscription costs.
+            self.slots.reserve_exact((self.slots.len() / 8).max(2));
         }
         self.slots.push(Some(receiver));
         self.slots.len() as u32 - 1

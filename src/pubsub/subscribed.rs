@@ -3,7 +3,7 @@
 //! Owns, for each subscription of a client, where its handle stands in the table. Eight bytes each and no names:
 //! the table stores those once. Must not know the table itself.
 
-use hashbrown::HashTable;
+use super::places::Places;
 
 /// The three kinds of subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,23 +21,16 @@ impl Kind {
     pub const ALL: [Kind; 3] = [Kind::Channel, Kind::Pattern, Kind::Shard];
 }
 
-/// One subscription: which channel or pattern, and the receiver's slot there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    id: u32,
-    slot: u32,
-}
-
 /// The subscriptions of one client.
 #[derive(Default)]
 pub struct Subscribed {
-    channels: HashTable<Place>,
-    patterns: HashTable<Place>,
-    shard: HashTable<Place>,
+    channels: Places,
+    patterns: Places,
+    shard: Places,
 }
 
 impl Subscribed {
-    fn places(&self, kind: Kind) -> &HashTable<Place> {
+    fn places(&self, kind: Kind) -> &Places {
         match kind {
             Kind::Channel => &self.channels,
             Kind::Pattern => &self.patterns,
@@ -45,7 +38,7 @@ impl Subscribed {
         }
     }
 
-    fn places_mut(&mut self, kind: Kind) -> &mut HashTable<Place> {
+    fn places_mut(&mut self, kind: Kind) -> &mut Places {
         match kind {
             Kind::Channel => &mut self.channels,
             Kind::Pattern => &mut self.patterns,
@@ -65,34 +58,23 @@ impl Subscribed {
 
     /// Whether there is one to the channel or pattern with this id.
     pub fn contains(&self, kind: Kind, id: u32) -> bool {
-        self.places(kind).find(hash(id), |place| place.id == id).is_some()
+        self.places(kind).contains(id)
     }
 
     /// Notes a subscription that is not there yet.
     pub fn insert(&mut self, kind: Kind, id: u32, slot: u32) {
-        debug_assert!(!self.contains(kind, id), "one client subscribes once");
-        self.places_mut(kind).insert_unique(hash(id), Place { id, slot }, |place| hash(place.id));
+        self.places_mut(kind).insert(id, slot);
     }
 
     /// Forgets a subscription and returns its slot.
     pub fn remove(&mut self, kind: Kind, id: u32) -> Option<u32> {
-        let places = self.places_mut(kind);
-        let slot = places.find_entry(hash(id), |place| place.id == id).ok()?.remove().0.slot;
-        if places.is_empty() {
-            *places = HashTable::new();
-        }
-        Some(slot)
+        self.places_mut(kind).remove(id)
     }
 
     /// Up to `most` ids of this kind, in no order.
-    pub fn some(&self, kind: Kind, most: usize) -> Vec<u32> {
-        self.places(kind).iter().take(most).map(|place| place.id).collect()
+    pub fn some(&mut self, kind: Kind, most: usize) -> Vec<u32> {
+        self.places_mut(kind).some(most)
     }
-}
-
-/// Ids are dense and our own choice, so mixing their bits is enough (Knuth, multiplicative hashing).
-fn hash(id: u32) -> u64 {
-    u64::from(id).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Owns bytes and their limits. Must not know any command, client or socket. Start with [`request`].
 
+pub mod boundary;
 pub mod inline;
 pub mod push;
 pub mod reply;

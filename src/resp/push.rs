@@ -91,11 +91,10 @@ impl Payloads {
         self.ends.is_empty()
     }
 
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
-        self.ends
-            .iter()
-            .map(move |&end| &self.bytes[std::mem::replace(&mut start, end as usize)..end as usize])
+    /// The one at `index`.
+    pub fn get(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.bytes[start..self.ends[index] as usize]
     }
 }
 
@@ -174,7 +173,7 @@ impl<'a> Payload<'a> {
             }
             Payload::Several(payloads) => {
                 resp3.clear();
-                for payload in payloads.iter() {
+                for payload in (0..payloads.len()).map(|index| payloads.get(index)) {
                     let start = resp2.len();
                     begin(resp2);
                     append_bulk(resp2, payload);

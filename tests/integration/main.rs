@@ -30,3 +30,9 @@ mod lifecycle;
 
 // Real clients and what they make of our bytes.
 mod clients;
+
+// Whatever can be drawn at random and compared with redis-server, reply by reply.
+mod oracle;
+
+// README.md: what its blocks print, and whether its tables are complete.
+mod readme;

@@ -1,9 +1,8 @@
 //! MULTI and EXEC, mostly around publishing and subscribing: clients wrap their pipelines in them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-
-use crate::support::{Protocol, Server, Value, both_protocols, both_protocols_with, differs_from_oracle};
+use crate::support::{
+    Protocol, Server, Value, both_protocols, both_protocols_with, differs_from_oracle, while_publishing,
+};
 
 const ABORTED: &str = "-EXECABORT Transaction discarded because of previous errors.\r\n";
 
@@ -267,19 +266,7 @@ fn message(payload: &str) -> String {
 #[test]
 fn messages_of_others_never_fall_into_the_reply_of_exec() {
     both_protocols(|server, protocol| {
-        let stop = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    let mut publisher = server.client();
-                    while !stop.load(Ordering::Relaxed) {
-                        publisher.send("PUBLISH a x\r\n".repeat(20));
-                        for _ in 0..20 {
-                            publisher.value();
-                        }
-                    }
-                });
-            }
+        while_publishing(server, 2, &"PUBLISH a x\r\n".repeat(20), || {
             let message = Value::Bulk(b"message".to_vec());
             let mut client = server.speaking(protocol);
             for _ in 0..200 {
@@ -305,7 +292,6 @@ fn messages_of_others_never_fall_into_the_reply_of_exec() {
                 while client.value().elements()[0].text() != "punsubscribe" {}
                 client.expect_nothing_more();
             }
-            stop.store(true, Ordering::Relaxed);
         });
     });
 }

@@ -3,8 +3,7 @@
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use super::environment::has;
-use crate::support::{Protocol, Server, both_protocols, eventually};
+use crate::support::{Protocol, Server, both_protocols, eventually, installed};
 
 /// A running redis-cli whose output is read line by line.
 struct Cli {
@@ -68,7 +67,7 @@ fn output(server: &Server, protocol: Protocol, arguments: &[&str], input: &str) 
 
 #[test]
 fn subscribe_and_publish() {
-    if !has("redis-cli") {
+    if !installed("redis-cli") {
         return;
     }
     both_protocols(|server, protocol| {
@@ -83,7 +82,7 @@ fn subscribe_and_publish() {
 
 #[test]
 fn patterns() {
-    if !has("redis-cli") {
+    if !installed("redis-cli") {
         return;
     }
     both_protocols(|server, protocol| {
@@ -96,7 +95,7 @@ fn patterns() {
 
 #[test]
 fn commands_from_a_pipe() {
-    if !has("redis-cli") {
+    if !installed("redis-cli") {
         return;
     }
     both_protocols(|server, protocol| {
@@ -110,7 +109,7 @@ fn commands_from_a_pipe() {
 
 #[test]
 fn mass_insertion() {
-    if !has("redis-cli") {
+    if !installed("redis-cli") {
         return;
     }
     both_protocols(|server, protocol| {
@@ -127,7 +126,7 @@ fn mass_insertion() {
 
 #[test]
 fn info_and_help_are_readable() {
-    if !has("redis-cli") {
+    if !installed("redis-cli") {
         return;
     }
     both_protocols(|server, protocol| {
@@ -142,7 +141,7 @@ fn info_and_help_are_readable() {
 
 #[test]
 fn a_password_on_the_command_line() {
-    if !has("redis-cli") {
+    if !installed("redis-cli") {
         return;
     }
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
@@ -155,7 +154,7 @@ fn a_password_on_the_command_line() {
 
 #[test]
 fn a_subscriber_that_is_killed_ends() {
-    if !has("redis-cli") {
+    if !installed("redis-cli") {
         return;
     }
     let server = Server::start();

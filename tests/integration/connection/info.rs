@@ -23,7 +23,7 @@ fn it_is_text_in_sections() {
         let text = reply.text();
         assert!(text.starts_with("# Server\r\n"), "{text}");
         assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "lines end with CRLF");
-        for section in ["Server", "Clients", "Memory", "Stats", "Replication", "CPU", "Cluster"] {
+        for section in ["Server", "Clients", "Memory", "Stats", "Replication", "Cluster"] {
             assert!(text.contains(&format!("# {section}\r\n")), "no section {section}: {text}");
         }
     });

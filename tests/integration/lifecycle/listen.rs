@@ -2,32 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::{Client, Server, differs_from_oracle, free_port, oracle};
-
-/// A directory of this test's own, removed with everything in it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Directory {
-        // Short: the path of a Unix socket has a hundred bytes.
-        let path = std::env::temp_dir().join(format!("hereabouts-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Directory(path)
-    }
-
-    fn socket(&self) -> String {
-        self.0.join("s").to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::support::{Client, Directory, Server, differs_from_oracle, free_port, oracle};
 
 /// The server, or the oracle, with exactly these flags.
 fn command(flags: &[&str]) -> Command {
@@ -55,7 +32,7 @@ fn has_ipv6() -> bool {
 #[test]
 fn the_unix_socket_serves_what_tcp_serves() {
     let directory = Directory::new("unix");
-    let path = directory.socket();
+    let path = directory.file("s");
     let server = Server::start_with(&["--unixsocket", &path, "--unixsocketperm", "700"]);
     let metadata = std::fs::metadata(&path).unwrap();
     assert!(metadata.file_type().is_socket());
@@ -74,7 +51,7 @@ fn the_unix_socket_serves_what_tcp_serves() {
 #[test]
 fn port_0_leaves_the_unix_socket_alone() {
     let directory = Directory::new("port0");
-    let path = directory.socket();
+    let path = directory.file("s");
     let _server = Server::run(command(&["--port", "0", "--unixsocket", &path]));
     Client::connect_unix(&path).call("PING", "+PONG\r\n");
 }
@@ -82,7 +59,7 @@ fn port_0_leaves_the_unix_socket_alone() {
 #[test]
 fn a_socket_that_an_earlier_process_left_is_replaced() {
     let directory = Directory::new("stale");
-    let path = directory.socket();
+    let path = directory.file("s");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let _server = Server::run(command(&["--port", "0", "--unixsocket", &path]));
     Client::connect_unix(&path).call("PING", "+PONG\r\n");

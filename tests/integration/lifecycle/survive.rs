@@ -64,11 +64,14 @@ fn debug_is_not_for_everybody() {
     client.call("PING", "+PONG\r\n");
 }
 
-/// The lowest number that no descriptor of the process has: what a limit is compared with.
-fn open_descriptors(server: &Server) -> u64 {
-    let directory = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
-    let numbers = directory.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u64>().ok());
-    numbers.max().unwrap() + 1
+/// The number that the next descriptor of the process will get, which is what a limit is compared with. Not the count:
+/// there may be inherited ones with high numbers.
+fn next_descriptor(server: &Server) -> u64 {
+    let is_open = |number: &u64| {
+        // Not followed: what the link of a socket names is no file.
+        std::fs::symlink_metadata(format!("/proc/{}/fd/{number}", server.pid())).is_ok()
+    };
+    (0..).find(|number| !is_open(number)).unwrap()
 }
 
 #[test]
@@ -79,7 +82,7 @@ fn without_descriptors_for_new_connections_the_others_are_served() {
     let mut second = server.client();
     second.call("PING", "+PONG\r\n");
 
-    let allowed = open_descriptors(&server) + 10;
+    let allowed = next_descriptor(&server) + 10;
     let pid = Pid::from_raw(server.pid() as i32).unwrap();
     let lowered = Rlimit { current: Some(allowed), maximum: Some(allowed) };
     prlimit(Some(pid), Resource::Nofile, lowered).unwrap();

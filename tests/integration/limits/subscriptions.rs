@@ -64,13 +64,19 @@ fn lengths_of_names() {
         return;
     }
     let refused = "-ERR channel name is longer than 10 bytes (max-channel-length)\r\n";
-    both_protocols_with(&["--max-channel-length", "10"], |server, protocol| {
+    let refused_pattern = "-ERR pattern is longer than 10 bytes (max-pattern-length)\r\n";
+    let flags = ["--max-channel-length", "10", "--max-pattern-length", "10"];
+    both_protocols_with(&flags, |server, protocol| {
         let mut client = server.speaking(protocol);
         for command in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
+            let refused = if command == "PSUBSCRIBE" { refused_pattern } else { refused };
             client.call(&format!("{command} 12345678901"), refused);
             client.subscribe(command, "1234567890", if command == "PSUBSCRIBE" { 2 } else { 1 });
         }
         let mut publisher = server.client();
+        for command in ["PUBLISH 12345678901 x", "SPUBLISH 12345678901 x", "MPUBLISH x a 12345678901"] {
+            publisher.call(command, refused);
+        }
         publisher.call("PUBLISH 1234567890 x", ":2\r\n");
         publisher.call("SPUBLISH 1234567890 x", ":1\r\n");
         client.expect_message("1234567890", "x");

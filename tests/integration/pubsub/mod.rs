@@ -21,5 +21,8 @@ mod introspect;
 // What comes before what, on one connection and between several.
 mod order;
 
+// Publishes and subscribes that are too large to be done in one go.
+mod fan_out;
+
 // Many subscribers, many subscriptions.
 mod scale;

@@ -1,9 +1,8 @@
 //! What comes before what: on one connection, and between publishers, subscribers and those who leave.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::support::{Protocol, Value, both_protocols, differs_from_oracle};
+use crate::support::{Protocol, Value, both_protocols, differs_from_oracle, while_publishing};
 
 #[test]
 fn who_publishes_to_itself_gets_the_reply_first() {
@@ -51,20 +50,12 @@ fn who_publishes_to_itself_in_a_pipeline_gets_each_message_after_its_reply() {
 #[test]
 fn the_confirmation_comes_before_the_first_message() {
     both_protocols(|server, protocol| {
-        let stop = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut publisher = server.client();
-                while !stop.load(Ordering::Relaxed) {
-                    publisher.ask("PUBLISH busy x");
-                }
-            });
+        while_publishing(server, 1, "PUBLISH busy x\r\n", || {
             for _ in 0..100 {
                 let mut client = server.speaking(protocol);
-                client.subscribe("subscribe", "busy", 1);
+                client.subscribe("SUBSCRIBE", "busy", 1);
                 client.expect_message("busy", "x");
             }
-            stop.store(true, Ordering::Relaxed);
         });
     });
 }
@@ -72,19 +63,7 @@ fn the_confirmation_comes_before_the_first_message() {
 #[test]
 fn the_confirmation_of_unsubscribing_is_the_last_word() {
     both_protocols(|server, protocol| {
-        let stop = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    let mut publisher = server.client();
-                    while !stop.load(Ordering::Relaxed) {
-                        publisher.send("PUBLISH busy x\r\n".repeat(50));
-                        for _ in 0..50 {
-                            publisher.value();
-                        }
-                    }
-                });
-            }
+        while_publishing(server, 2, &"PUBLISH busy x\r\n".repeat(50), || {
             // Both ways that a message can take.
             let mut client = server.speaking(protocol);
             for _ in 0..100 {
@@ -98,7 +77,6 @@ fn the_confirmation_of_unsubscribing_is_the_last_word() {
                     client.expect_nothing_more();
                 }
             }
-            stop.store(true, Ordering::Relaxed);
         });
     });
 }
@@ -127,6 +105,31 @@ fn one_publisher_is_heard_in_its_order_over_all_channels() {
                 assert_eq!(frame.elements().last().unwrap().text(), number.to_string());
             }
         });
+    });
+}
+
+#[test]
+fn a_channel_and_its_patterns_take_turns() {
+    // Many publishes in one piece: delivering those that follow each other together must not show.
+    both_protocols(|server, protocol| {
+        let mut client = server.speaking(protocol);
+        client.subscribe("PSUBSCRIBE", "a*", 1);
+        client.subscribe("SUBSCRIBE", "a", 2);
+        client.subscribe("SUBSCRIBE", "ab", 3);
+        let mut only_pattern = server.speaking(protocol);
+        only_pattern.subscribe("PSUBSCRIBE", "a*", 1);
+        let mut publisher = server.client();
+        let channels = ["a", "a", "ab", "a", "ab", "ab", "ab", "a", "a", "a"];
+        let requests: String =
+            (0..1000).map(|number| format!("PUBLISH {} {number}\r\n", channels[number % 10])).collect();
+        publisher.send(requests);
+        publisher.expect(":3\r\n".repeat(1000));
+        for number in 0..1000 {
+            let (channel, payload) = (channels[number % 10], number.to_string());
+            client.expect_message(channel, &payload);
+            client.expect_pmessage("a*", channel, &payload);
+            only_pattern.expect_pmessage("a*", channel, &payload);
+        }
     });
 }
 

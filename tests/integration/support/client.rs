@@ -67,14 +67,21 @@ impl Client {
     /// itself with a name and has been heard when this returns.
     #[track_caller]
     pub(crate) fn connect_slow(address: (&str, u16), name: &str) -> Client {
+        let mut client = Client::connect_stranger(address);
+        client.call(&format!("CLIENT SETNAME {name}"), "+OK\r\n");
+        client
+    }
+
+    /// The same without a word said yet.
+    #[track_caller]
+    pub(crate) fn connect_stranger(address: (&str, u16)) -> Client {
         let address = address.to_socket_addrs().expect("address").next().expect("an address");
         let socket = Socket2::new(Domain::for_address(address), Type::STREAM, None).expect("socket");
         // Before connecting: the window is agreed upon there.
         socket.set_recv_buffer_size(4096).expect("receive buffer");
+        socket.set_send_buffer_size(65_536).expect("send buffer");
         socket.connect(&address.into()).expect("connect");
-        let mut client = Client::over(TcpStream::from(socket));
-        client.call(&format!("CLIENT SETNAME {name}"), "+OK\r\n");
-        client
+        Client::over(TcpStream::from(socket))
     }
 
     #[track_caller]

@@ -2,16 +2,18 @@
 //! choice of RESP2 or RESP3. It knows nothing of what is tested. Start with `Server::start` and `Client::call`.
 
 mod client;
+mod machine;
 mod server;
 mod value;
 
-pub(crate) use client::{Client, DEADLINE};
+pub(crate) use client::{Client, DEADLINE, encode};
+pub(crate) use machine::{Directory, installed, raise_descriptor_limit, unavailable};
 pub(crate) use server::{Server, free_port, oracle};
 pub(crate) use value::Value;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
-
-use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// The protocol a client has chosen with HELLO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +66,31 @@ pub(crate) fn differs_from_oracle(reason: &str) -> bool {
     skip
 }
 
-/// Allows this process as many sockets as the system does, and says how many that is.
-pub(crate) fn raise_descriptor_limit() -> usize {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).expect("the limit may be raised to the maximum");
-    limit.current.map_or(usize::MAX, |count| count as usize)
+/// Runs the body while publishers send these lines over and over.
+pub(crate) fn while_publishing(server: &Server, publishers: usize, lines: &str, body: impl FnOnce()) {
+    struct StopInTheEnd<'a>(&'a AtomicBool);
+    impl Drop for StopInTheEnd<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let stopped = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Also when the body fails: the scope waits for the publishers.
+        let _stop = StopInTheEnd(&stopped);
+        for _ in 0..publishers {
+            scope.spawn(|| {
+                let mut publisher = server.client();
+                while !stopped.load(Ordering::Relaxed) {
+                    publisher.send(lines);
+                    for _ in lines.lines() {
+                        publisher.value();
+                    }
+                }
+            });
+        }
+        body();
+    });
 }
 
 /// Waits for something that no event tells about. `what` is what the failure says.
@@ -78,6 +99,6 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !condition() {
         assert!(Instant::now() < deadline, "did not happen within {DEADLINE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
 }

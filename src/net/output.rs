@@ -1,0 +1,137 @@
+//! Writes what a connection's outbox holds to its socket.
+//!
+//! Owns the batch that is being written and how far. Must not know what it says, but for where frames end: a client that
+//! is cut off gets the frame that has begun, and no part of the next.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+
+use super::transport::Clock;
+use crate::outbox::{Batch, Outbox, Taken};
+use crate::resp::boundary::Boundary;
+
+/// Parts of a batch that are written in one call.
+const PARTS_PER_WRITE: usize = 64;
+
+/// A batch and how much of it is written.
+#[derive(Default)]
+pub(super) struct Output {
+    batch: Batch,
+    /// Bytes of the batch's first part, or tail, that are written.
+    written: usize,
+    /// Where the frames of written parts end.
+    boundary: Option<Box<Boundary>>,
+}
+
+impl Output {
+    /// Writes until the outbox is empty or the socket is full.
+    pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        outbox: &Outbox,
+        clock: &Clock,
+        task: &mut Context<'_>,
+        mut count: impl FnMut(usize),
+    ) -> Poll<io::Result<Taken>> {
+        loop {
+            if self.batch.is_empty() {
+                self.written = 0;
+                self.boundary = None;
+                let taken = outbox.take(&mut self.batch, task.waker());
+                if taken != Taken::Output {
+                    return Poll::Ready(Ok(taken));
+                }
+            }
+            match self.poll_write(stream, task) {
+                Poll::Ready(result) => count(result?),
+                Poll::Pending => {
+                    return match outbox.blocked(self.unwritten(), task.waker(), clock.now()) {
+                        Some(reason) => Poll::Ready(Ok(Taken::Closed(reason))),
+                        None => Poll::Pending,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Writes what is left of the batch, and nothing that came later.
+    pub(super) fn poll_finish<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        task: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.batch.is_empty() {
+            ready!(self.poll_write(stream, task))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Forgets all but the rest of the frame that has begun; false if none has.
+    pub(super) fn cut(&mut self) -> bool {
+        let mut boundary = self.boundary.take().unwrap_or_default();
+        let mut written = self.written;
+        let mut finish = |piece: &[u8]| {
+            boundary.pass(&piece[..written]);
+            let end = written + boundary.finish(&piece[written..]);
+            written = 0;
+            end
+        };
+        for part in &mut self.batch.parts {
+            part.truncate(finish(part));
+        }
+        let end = finish(&self.batch.tail);
+        self.batch.tail.truncate(end);
+        self.advance(0);
+        !self.batch.is_empty()
+    }
+
+    fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        task: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(stream);
+        let written = if self.batch.parts.is_empty() {
+            ready!(stream.poll_write(task, &self.batch.tail[self.written..]))?
+        } else {
+            let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
+            let mut count = 0;
+            let pieces = self.batch.parts.iter().map(|part| &part[..]).chain([&self.batch.tail[..]]);
+            for (slice, piece) in slices.iter_mut().zip(pieces) {
+                *slice = IoSlice::new(if count == 0 { &piece[self.written..] } else { piece });
+                count += 1;
+            }
+            ready!(stream.poll_write_vectored(task, &slices[..count]))?
+        };
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.advance(written);
+        Poll::Ready(Ok(written))
+    }
+
+    /// Drops what has been written from the front of the batch.
+    fn advance(&mut self, count: usize) {
+        self.written += count;
+        while let Some(part) = self.batch.parts.front() {
+            if self.written < part.len() {
+                return;
+            }
+            self.written -= part.len();
+            self.boundary.get_or_insert_default().pass(part);
+            self.batch.parts.pop_front();
+        }
+        if self.written == self.batch.tail.len() {
+            self.batch.tail.clear();
+        }
+    }
+
+    /// Bytes of the batch that are not written.
+    fn unwritten(&self) -> usize {
+        let parts: usize = self.batch.parts.iter().map(|part| part.len()).sum();
+        parts + self.batch.tail.len() - self.written
+    }
+}
