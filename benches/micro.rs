@@ -221,7 +221,7 @@ fn patterns(criterion: &mut Criterion) {
             bencher.iter(|| {
                 found.clear();
                 let mut cursor = MatchCursor::default();
-                assert!(index.matching(black_box(channel), &mut cursor, 1024, &mut found));
+                assert!(index.matching(black_box(channel), &mut cursor, &mut 1024, &mut found));
                 assert_eq!(found.len(), expected);
             });
         });

@@ -97,7 +97,7 @@ impl Client {
 }
 
 pub(crate) fn reply(outbox: &Outbox, text: &str) {
-    assert!(outbox.push_replies(format!("+{text}\r\n").as_bytes(), &UNLIMITED, NOW).is_some());
+    assert!(outbox.push_replies(format!("+{text}\r\n").as_bytes(), &UNLIMITED, NOW).is_ok());
 }
 
 /// Everything in an outbox, frame by frame.
@@ -214,14 +214,11 @@ impl Broker {
         }
     }
 
-    /// Runs the flusher beside `threads` until they have ended; returns their results.
-    pub(crate) fn run<R: Send + 'static>(
-        self: &Arc<Self>,
-        threads: Vec<Box<dyn FnOnce(&Broker) -> R + Send>>,
-    ) -> Vec<R> {
+    /// Runs the flusher beside `threads` until they have ended; returns what they leave.
+    pub(crate) fn run(self: &Arc<Self>, threads: Vec<Thread>) -> Vec<Left> {
         let broker = self.clone();
         let flusher = thread::spawn(move || broker.flush());
-        let spawn = |act: Box<dyn FnOnce(&Broker) -> R + Send>| {
+        let spawn = |act: Thread| {
             let broker = self.clone();
             thread::spawn(move || act(&broker))
         };
