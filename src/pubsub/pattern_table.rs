@@ -69,10 +69,13 @@ impl PatternTable {
         self.latest += 1;
         let entry = &mut self.entries[place];
         let slot = entry.receivers.add(receiver, reuse);
-        if reuse || entry.late.len() == LATE_MAX {
+        // Slots of those who came late stand behind all others; where that is not so any more, or they are too many, it is
+        // forgotten who came late.
+        let appended = slot + 1 == entry.receivers.end();
+        if reuse || !appended || entry.late.len() == LATE_MAX {
             entry.late = Vec::new();
         }
-        if !reuse {
+        if !reuse && appended {
             entry.late.push(Late { number: self.latest, slot });
         }
         (id, slot)
