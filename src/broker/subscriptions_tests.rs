@@ -1,6 +1,7 @@
 //! The table against a naive model: random subscriptions, publishes that stop half way, clients that go.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::task::Waker;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -456,4 +457,16 @@ fn who_takes_the_place_of_a_crowd_does_not_get_its_message() {
     replace_all_during_a_fan_out(Kind::Channel, "a", 1);
     // One of the budget goes for looking through the patterns.
     replace_all_during_a_fan_out(Kind::Pattern, "a*", 2);
+}
+
+#[test]
+fn patterns_looked_at_and_receivers_reached_share_the_budget() {
+    let mut world = World::new();
+    for (client, name) in ["a", "a*", "*"].into_iter().enumerate() {
+        world.apply(&Step::Subscribe { client, kind: Kind::Pattern, name });
+    }
+    world.apply(&Step::Publish { kind: ChannelKind::Global, channel: "a", form: Form::Small, budget: 3 });
+    let reached = world.sent[0].expects.as_ref().map(|expects| expects.values().sum::<usize>());
+    assert_eq!(reached, Some(0), "the patterns took all of it");
+    world.end_all();
 }

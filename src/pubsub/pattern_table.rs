@@ -73,7 +73,7 @@ impl PatternTable {
         if reuse || entry.late.len() == LATE_MAX {
             entry.late = Vec::new();
         }
-        // In a slot that was taken from among the others he does not mark where those who came late begin.
+        // Who gets a slot from among the others does not mark where those who came late begin.
         if !reuse && slot == end {
             entry.late.push(Late { number: self.latest, slot });
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use hereabouts::broker::subscriptions::{Published, Subscriptions, wake_all};
+use hereabouts::broker::subscriptions::{Published, Subscriptions};
 use hereabouts::config::OutputLimit;
 use hereabouts::map::HashKeys;
 use hereabouts::outbox::{Batch, Outbox, Pushed, Taken};
@@ -172,7 +172,7 @@ impl Broker {
             budget: shuttle::rand::thread_rng().gen_range(1..=3),
         });
         assert_eq!(overflowed, [0; 0]);
-        wake_all(&mut ready);
+        ready.into_iter().for_each(Waker::wake);
         result
     }
 
