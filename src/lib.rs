@@ -1,4 +1,4 @@
-//! Hereabouts: a Redis-protocol-compatible pub/sub broker that knows who is present.
+//! Hereabouts: a Redis-protocol-compatible pub/sub broker, being built to know who is present.
 //!
 //! # Code map
 //!
@@ -13,16 +13,16 @@
 //!   [`map`] (keyed hashing), [`time`], [`sync`] (locks that the model checker can replace).
 //!
 //! To follow one PUBLISH from socket to socket, read: `net/client.rs` (bytes arrive), `resp/request.rs` (a request),
-//! `command/mod.rs` (dispatch), `command/pubsub.rs` (the handler), `broker/subscriptions.rs` (the table's locks),
-//! `pubsub/fanout.rs` (the receivers), `outbox.rs` (the queue), and `net/client.rs` again (the receiver's own task
-//! writes).
+//! `command/mod.rs` (dispatch), `command/publish.rs` (the handler), `broker/subscriptions.rs` (the table's locks),
+//! `pubsub/fanout.rs` (the receivers), `outbox.rs` (the queue), and `net/client.rs` again with `net/output.rs` (the
+//! receiver's own task writes). What does not fit into the publisher's turn goes on in `net/flush.rs`.
 //!
 //! # Invariants
 //!
 //! - A reply or a frame is appended to an outbox whole, or the connection is closing.
 //! - All subscribers of a channel see one order; a confirmation of SUBSCRIBE precedes the channel's messages, a
-//!   confirmation of UNSUBSCRIBE is the last word about it.
-//! - No lock is held across `.await`, across a turn's budget, or while a waker is called.
+//!   confirmation of UNSUBSCRIBE is the last word about it; inside EXEC, messages come behind the whole of its reply.
+//! - No lock is held across `.await`, for longer than one budget, or while a waker is called.
 //! - Nothing recurses on input. Memory is taken for what has arrived, never for what was announced.
 //! - Work that can be large stops after a budget and goes on in the next turn.
 

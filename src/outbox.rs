@@ -27,7 +27,7 @@ use crate::time::Now;
 /// connection's buffer is allocated once per batch, and an idle one has none.
 const RESERVED_BYTES_MAX: usize = 64 * 1024;
 
-/// Why a connection must end. The first reason given stays.
+/// Why a connection must end. The first reason given stays, but for [`CloseReason::Shutdown`], which any other replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
     /// CLIENT KILL.
@@ -87,7 +87,7 @@ pub enum Taken {
     Output,
     /// Nothing to do; the waker is kept.
     Nothing,
-    /// The connection must end. With [`CloseReason::Shutdown`] the batch holds what is still to be written.
+    /// The connection must end, and everything that was still to be written is taken.
     Closed(CloseReason),
 }
 
@@ -354,6 +354,16 @@ impl Outbox {
     /// Whether the connection is closing, and why.
     pub fn closed(&self) -> Option<CloseReason> {
         self.state.lock().closed
+    }
+
+    /// For the owner: appends the reply that announces another protocol, and from there on encodes frames for it.
+    pub fn switch_protocol(&self, reply: &[u8], protocol: Protocol) {
+        let mut state = self.state.lock();
+        let expected = state.last_batch as usize;
+        if state.closed.is_none() {
+            state.queue.append_bytes(reply, expected);
+        }
+        state.protocol = protocol;
     }
 
     /// From here on frames are encoded for this protocol.

@@ -1,10 +1,11 @@
 //! Everything that clients share, behind locks.
 //!
 //! Owns one of each state machine, all locks but an outbox's own, and is the only place where one machine's output
-//! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with [`publish`].
+//! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with
+//! [`Subscriptions::publish`].
 //!
 //! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, the configuration and the
-//! cleanup queue are taken alone. No lock is held across a turn's budget, and wakers are called when all are free.
+//! cleanup queue are taken alone. No lock is held for longer than one budget, and wakers are called when all are free.
 
 pub mod clients;
 pub mod session;
@@ -129,7 +130,7 @@ impl Broker {
             let Some(client) = self.clients.find(id) else { continue };
             tracing::warn!(
                 "Client id={id} addr={} name={} scheduled to be closed ASAP for overcoming of output buffer limits. \
-                 It did not read what it subscribed to; see client-output-buffer-limit",
+                 It does not read fast enough what is sent to it; see client-output-buffer-limit",
                 client.address,
                 client.name(),
             );

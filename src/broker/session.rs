@@ -19,6 +19,9 @@ const UNAUTHENTICATED_BACKLOG_BYTES: usize = 4 * 1024;
 /// Bytes of an unfinished request before authentication. (Redis 7.)
 const UNAUTHENTICATED_QUERY_BYTES: usize = 1024 * 1024;
 
+/// Bytes that a request may have whatever the options say: positions in it have four bytes.
+const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
+
 /// Which replies the client wants. (CLIENT REPLY.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyMode {
@@ -109,7 +112,7 @@ impl Session {
     /// Bytes that an unfinished request may have.
     pub fn query_limit(&self) -> usize {
         if self.authenticated {
-            self.config.client_query_buffer_limit
+            self.config.client_query_buffer_limit.min(REQUEST_BYTES_MAX)
         } else {
             UNAUTHENTICATED_QUERY_BYTES.min(self.config.client_query_buffer_limit)
         }
@@ -117,7 +120,10 @@ impl Session {
 
     /// What the request decoder must refuse.
     pub fn request_limits(&self) -> Limits {
-        Limits { bulk_bytes_max: self.config.proto_max_bulk_len, authenticated: self.authenticated }
+        Limits {
+            bulk_bytes_max: self.config.proto_max_bulk_len.min(REQUEST_BYTES_MAX),
+            authenticated: self.authenticated,
+        }
     }
 
     /// Changes the protocol of replies and pushes.

@@ -67,7 +67,7 @@ impl Stats {
     }
 
     /// Adds what one turn of a connection came to.
-    pub fn add_turn(&self, id: u64, turn: &mut Turn) {
+    pub fn add_turn(&self, id: u64, turn: &mut TurnCounts) {
         let turn = std::mem::take(turn);
         for (counter, amount) in [
             (Counter::CommandsProcessed, turn.commands),
@@ -106,7 +106,7 @@ impl Stats {
 
 /// What one turn of a connection came to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Turn {
+pub struct TurnCounts {
     /// Commands executed.
     pub commands: u64,
     /// Error replies.
@@ -129,7 +129,7 @@ mod tests {
         }
         assert_eq!(stats.total(Counter::InputBytes), 200);
         assert_eq!(stats.total(Counter::OutputBytes), 0);
-        let mut turn = Turn { commands: 3, delivered: 5, ..Turn::default() };
+        let mut turn = TurnCounts { commands: 3, delivered: 5, ..TurnCounts::default() };
         stats.add_turn(7, &mut turn);
         stats.add_turn(7, &mut turn);
         assert_eq!(stats.total(Counter::CommandsProcessed), 3);

@@ -8,7 +8,6 @@
 //! to it queue up behind it, each publisher waiting for its own.
 
 use std::sync::Arc;
-use std::task::Waker;
 
 use crossbeam::queue::SegQueue;
 use crossbeam::utils::CachePadded;
@@ -103,6 +102,8 @@ impl Subscriptions {
                 return Published::Separately;
             }
         }
+        // Several messages that wait for their turn must not meet a pattern that comes meanwhile: it was not asked above
+        // whether they may go to it together.
         let mut cursor = Cursor::new(applies || !several);
         if busy && let Some(index) = index {
             shard.queue(index, Fanout::new(message, cursor, publisher.clone()));
@@ -111,7 +112,8 @@ impl Subscriptions {
         if advance(message, &mut cursor, receivers, patterns.as_deref(), delivery) {
             return Published::Delivered(cursor.delivered);
         }
-        // Counted while the patterns are locked: from here on their slots are not reused.
+        // Counted while the patterns are locked: from here on their slots are not reused. Without patterns, those that
+        // come from now on do not count for this delivery.
         self.unfinished.fetch_add(1, Ordering::AcqRel);
         drop(patterns);
         let index = *index.get_or_insert_with(|| shard.find_or_create(hash, message.channel));
@@ -120,8 +122,7 @@ impl Subscriptions {
         Published::Unfinished
     }
 
-    /// Goes on with one of the fan-outs that are under way. Returns whether there is more to do, and how many
-    /// messages were delivered if one has ended.
+    /// Goes on with one of the fan-outs that are under way. Returns whether there is more to do.
     pub fn continue_fanout(&self, delivery: &mut Delivery<'_>) -> bool {
         let Some(mut fanout) = self.fanouts.pop() else { return false };
         let hash = self.keys.hash(fanout.channel());
@@ -267,11 +268,6 @@ impl Subscriptions {
 pub struct ListPlace {
     shard: usize,
     entry: usize,
-}
-
-/// Calls all wakers.
-pub fn wake_all(ready: &mut std::collections::VecDeque<Waker>) {
-    ready.drain(..).for_each(Waker::wake);
 }
 
 fn channel_kind(kind: Kind) -> Option<ChannelKind> {

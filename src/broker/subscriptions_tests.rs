@@ -1,6 +1,7 @@
 //! The table against a naive model: random subscriptions, publishes that stop half way, clients that go.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::task::Waker;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -92,6 +93,8 @@ struct Sent {
     kind: ChannelKind,
     channel: &'static str,
     messages: usize,
+    /// Whether patterns that exist when its turn comes count.
+    patterns: bool,
     /// From its turn to its end: who must have it then, and how many of its messages are there already.
     expects: Option<BTreeMap<Subscription, usize>>,
 }
@@ -218,11 +221,11 @@ impl World {
 
     /// Everybody who is subscribed now.
     fn begin(&mut self, index: usize) {
-        let Sent { kind, channel, .. } = self.sent[index];
+        let Sent { kind, channel, patterns, .. } = self.sent[index];
         let wants = |&(id, of, name): &Subscription| {
             let fits = match (kind, of) {
                 (ChannelKind::Global, of) if of == Kind::Pattern as u8 => {
-                    glob::matches(name.as_bytes(), channel.as_bytes())
+                    patterns && glob::matches(name.as_bytes(), channel.as_bytes())
                 }
                 (ChannelKind::Global, of) => of == Kind::Channel as u8 && name == channel,
                 (ChannelKind::Shard, of) => of == Kind::Shard as u8 && name == channel,
@@ -237,7 +240,17 @@ impl World {
         let index = self.sent.len();
         let messages = if let Form::Several(messages) = form { messages } else { 1 };
         let publisher = Arc::new(Outbox::new(0));
-        self.sent.push(Sent { publisher: publisher.clone(), kind, channel, messages, expects: None });
+        // Several messages are on their way together only if there is one way to receive them.
+        let several = matches!(form, Form::Several(_));
+        let patterns = kind == ChannelKind::Global && (!several || self.table.patterns() > 0);
+        self.sent.push(Sent {
+            publisher: publisher.clone(),
+            kind,
+            channel,
+            messages,
+            patterns,
+            expects: None,
+        });
         let line = (kind == ChannelKind::Shard, channel);
         if !self.waiting.contains_key(&line) {
             self.begin(index);
@@ -254,8 +267,16 @@ impl World {
         let message = Message { kind, channel: channel.as_bytes(), payload };
         let published = deliver(budget, |delivery| self.table.publish(message, &publisher, delivery));
 
+        if published == Published::Separately {
+            assert!(several && patterns, "there is one way");
+            self.sent[index].expects = None;
+        } else if several {
+            let ways = self.sent[index].expects.iter().flatten().map(|(&(_, kind, name), _)| (kind, name));
+            assert!(ways.collect::<BTreeSet<_>>().len() <= 1, "there are several ways");
+        }
         self.collect();
         match (published, self.waiting.get_mut(&line)) {
+            (Published::Separately, _) => {}
             (Published::Unfinished, Some(waiting)) => waiting.push_back(index),
             (Published::Delivered(_), Some(_)) => panic!("overtook an unfinished fan-out"),
             (Published::Delivered(receivers), None) => self.end(index, receivers),
@@ -436,4 +457,16 @@ fn who_takes_the_place_of_a_crowd_does_not_get_its_message() {
     replace_all_during_a_fan_out(Kind::Channel, "a", 1);
     // One of the budget goes for looking through the patterns.
     replace_all_during_a_fan_out(Kind::Pattern, "a*", 2);
+}
+
+#[test]
+fn patterns_looked_at_and_receivers_reached_share_the_budget() {
+    let mut world = World::new();
+    for (client, name) in ["a", "a*", "*"].into_iter().enumerate() {
+        world.apply(&Step::Subscribe { client, kind: Kind::Pattern, name });
+    }
+    world.apply(&Step::Publish { kind: ChannelKind::Global, channel: "a", form: Form::Small, budget: 3 });
+    let reached = world.sent[0].expects.as_ref().map(|expects| expects.values().sum::<usize>());
+    assert_eq!(reached, Some(0), "the patterns took all of it");
+    world.end_all();
 }

@@ -2,11 +2,12 @@
 //!
 //! Owns the syntax of its subcommands and the line that shows a client.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::connection::is_plain;
 use super::spec::{Action, Flags, Row};
-use super::{Context, Error, Flow, Progress, Resume, table};
+use super::{Context, Error, Flow, Progress, Resume, resume_now, table};
 use crate::broker::clients::Client;
 use crate::broker::session::ReplyMode;
 use crate::outbox::CloseReason;
@@ -221,7 +222,7 @@ impl ClientType {
 /// Which clients LIST or KILL is about. All conditions must hold.
 #[derive(Default)]
 struct Filter {
-    ids: Option<Vec<u64>>,
+    ids: Option<BTreeSet<u64>>,
     kind: Option<ClientType>,
     address: Option<Vec<u8>>,
     local_address: Option<Vec<u8>>,
@@ -240,7 +241,9 @@ impl Filter {
             && self.except != Some(client.id)
             && self.ids.as_ref().is_none_or(|ids| ids.contains(&client.id))
             && self.kind.is_none_or(|wanted| wanted == kind)
-            && self.older_than_ms.is_none_or(|age| now.monotonic_ms() - client.connected_ms >= age)
+            && self
+                .older_than_ms
+                .is_none_or(|age| now.monotonic_ms().saturating_sub(client.connected_ms) >= age)
             && shown(&self.address, &client.address)
             && shown(&self.local_address, &client.local_address)
     }
@@ -252,22 +255,22 @@ fn list(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> 
         filter.kind = Some(ClientType::parse(request.argument(3))?);
     } else if request.len() > 3 && request.argument(2).eq_ignore_ascii_case(b"ID") {
         let id = |id: &[u8]| parse_integer(id).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
-        let ids: Option<Vec<u64>> = request.arguments_from(3).map(id).collect();
+        let ids: Option<BTreeSet<u64>> = request.arguments_from(3).map(id).collect();
         filter.ids = Some(ids.ok_or(Error::InvalidListedId)?);
     } else if request.len() != 2 {
         return Err(Error::Syntax);
     }
-    start(context, Walk { filter, after: 0, visit: Visit::List(Vec::new()) })
+    resume_now(context, Walk { filter, after: 0, visit: Visit::List(Vec::new()) })
 }
 
 fn kill(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let own = context.session.id();
     if request.len() == 3 {
         let filter = Filter { address: Some(request.argument(2).to_vec()), ..Filter::default() };
-        return start(context, Walk { filter, after: 0, visit: Visit::KillOne { own } });
+        return resume_now(context, Walk { filter, after: 0, visit: Visit::KillOne { own } });
     }
     let filter = parse_kill(request, own)?;
-    start(context, Walk { filter, after: 0, visit: Visit::Kill { own, killed: 0 } })
+    resume_now(context, Walk { filter, after: 0, visit: Visit::Kill { own, killed: 0 } })
 }
 
 fn parse_kill(request: Request<'_>, own: u64) -> Result<Filter, Error> {
@@ -281,7 +284,7 @@ fn parse_kill(request: Request<'_>, own: u64) -> Result<Filter, Error> {
         match request.argument(index).to_ascii_uppercase().as_slice() {
             b"ID" => {
                 let id = parse_integer(value).filter(|id| *id > 0).ok_or(Error::InvalidClientId)?;
-                filter.ids = Some(vec![id as u64]);
+                filter.ids = Some(BTreeSet::from([id as u64]));
             }
             b"TYPE" => filter.kind = Some(ClientType::parse(value)?),
             b"ADDR" => filter.address = Some(value.to_vec()),
@@ -292,8 +295,9 @@ fn parse_kill(request: Request<'_>, own: u64) -> Result<Filter, Error> {
             b"SKIPME" if value.eq_ignore_ascii_case(b"no") => filter.except = None,
             b"MAXAGE" => {
                 let seconds = parse_integer(value).ok_or(Error::MaxAgeNotInteger)?;
-                filter.older_than_ms =
-                    u64::try_from(seconds).ok().map(|seconds| seconds.saturating_mul(1000));
+                let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
+                let seconds = seconds.ok_or(Error::MaxAgeNotPositive)?;
+                filter.older_than_ms = Some(seconds.saturating_mul(1000));
             }
             _ => return Err(Error::Syntax),
         }
@@ -319,13 +323,6 @@ enum Visit {
         own: u64,
         killed: i64,
     },
-}
-
-fn start(context: &mut Context<'_>, mut walk: Walk) -> Result<Flow, Error> {
-    Ok(match walk.resume(context)? {
-        Progress::Done => Flow::Done,
-        Progress::Yield | Progress::Wait => Flow::Later(Box::new(walk)),
-    })
 }
 
 impl Resume for Walk {

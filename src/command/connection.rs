@@ -3,8 +3,10 @@
 //! Owns their syntax and replies.
 
 use super::spec::{Action, Flags, Row};
-use super::{Context, Error, Flow};
+use super::subscribe::NAMES_PER_TURN;
+use super::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::broker::session::ReplyMode;
+use crate::pubsub::Kind;
 use crate::resp::Protocol;
 use crate::resp::request::{Request, parse_integer};
 use crate::sync::atomic::Ordering;
@@ -133,9 +135,9 @@ fn hello(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error>
     if let Some(name) = options.name {
         context.session.client.update_names(|names| names.name = name.to_vec());
     }
-    if let Some(protocol) = options.protocol {
-        context.session.set_protocol(protocol);
-    }
+    // Messages that arrive meanwhile are encoded in the protocol in which the client still is.
+    let before = context.session.protocol;
+    context.session.protocol = options.protocol.unwrap_or(before);
     let (id, protocol) = (context.session.id(), context.session.protocol);
     let mut reply = context.reply();
     reply.map(7);
@@ -153,6 +155,11 @@ fn hello(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error>
     }
     reply.bulk(b"modules");
     reply.array(0);
+    if protocol != before && !context.executing && context.session.reply_mode == ReplyMode::On {
+        context.session.outbox().switch_protocol(&context.workspace.reply, protocol);
+        context.workspace.reply.clear();
+    }
+    context.session.set_protocol(protocol);
     Ok(Flow::Done)
 }
 
@@ -204,11 +211,28 @@ fn ping(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> 
 
 /// Redis `resetCommand`: everything but the library's name and version.
 fn reset(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
+    resume_now(context, ResetRest)
+}
+
+/// A RESET whose client still has subscriptions.
+struct ResetRest;
+
+impl Resume for ResetRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        for kind in Kind::ALL {
+            context.session.unsubscribe_some(context.broker, kind, NAMES_PER_TURN, |_, _| ());
+        }
+        if context.session.is_subscribed() {
+            return Ok(Progress::Yield);
+        }
+        finish_reset(context);
+        Ok(Progress::Done)
+    }
+}
+
+fn finish_reset(context: &mut Context<'_>) {
     *context.transaction = None;
     let session = &mut *context.session;
-    if let Some(subscribed) = session.take_subscriptions() {
-        context.broker.leave(subscribed);
-    }
     session.reply_mode = ReplyMode::On;
     session.authenticated = session.config().requirepass.is_empty();
     session.set_protocol(Protocol::Resp2);
@@ -217,7 +241,6 @@ fn reset(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
     session.client.no_evict.store(false, Ordering::Relaxed);
     session.client.update_names(|names| names.name.clear());
     context.reply().simple("RESET");
-    Ok(Flow::Done)
 }
 
 fn select(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {

@@ -23,7 +23,7 @@ pub use spec::{Action, Flags, Handler, Row};
 
 use crate::broker::Broker;
 use crate::broker::session::{ReplyMode, Session};
-use crate::broker::stats::Turn;
+use crate::broker::stats::TurnCounts;
 use crate::outbox::Refused;
 use crate::pubsub::fanout::Delivery;
 use crate::resp::Protocol;
@@ -40,6 +40,9 @@ use transaction::Transaction;
 /// 50 microseconds of pushes, during which the channel's shard is locked.
 pub const FANOUT_BUDGET: usize = 1024;
 
+/// Capacity for replies that is kept from turn to turn.
+const REPLY_BYTES_KEPT: usize = 256 * 1024;
+
 /// What a turn works with and leaves behind. Kept from turn to turn, so that nothing is allocated on the way.
 #[derive(Default)]
 pub struct Workspace {
@@ -54,9 +57,16 @@ pub struct Workspace {
     /// Receivers reached in this turn.
     pub pushes: usize,
     /// What the turn came to.
-    pub counts: Turn,
+    pub counts: TurnCounts,
     burst: Burst,
     frame: FrameBuffer,
+}
+
+impl Drop for Workspace {
+    /// A handler has panicked: whatever becomes of its client, others are owed their wakes.
+    fn drop(&mut self) {
+        self.ready.drain(..).for_each(Waker::wake);
+    }
 }
 
 impl Workspace {
@@ -124,6 +134,14 @@ pub trait Resume: Send {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error>;
 }
 
+/// Begins work that may take several turns.
+fn resume_now(context: &mut Context<'_>, mut work: impl Resume + 'static) -> Result<Flow, Error> {
+    Ok(match work.resume(context)? {
+        Progress::Done => Flow::Done,
+        Progress::Yield | Progress::Wait => Flow::Later(Box::new(work)),
+    })
+}
+
 /// How a resumed command stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -180,7 +198,7 @@ impl Interpreter {
     ) -> bool {
         debug_assert!(self.suspended.is_none(), "one command at a time");
         if !workspace.burst.is_empty() && !workspace.burst.continues_with(request) {
-            self.settle(broker, workspace, now);
+            self.finish_burst(broker, workspace, now);
             if self.suspended.is_some() {
                 return false;
             }
@@ -214,7 +232,7 @@ impl Interpreter {
 
     /// Delivers what has been published and is not delivered yet: before anything else of this client, and at the
     /// end of its turn.
-    pub fn settle(&mut self, broker: &Broker, workspace: &mut Workspace, now: Now) {
+    pub fn finish_burst(&mut self, broker: &Broker, workspace: &mut Workspace, now: Now) {
         if workspace.burst.is_empty() {
             return;
         }
@@ -231,12 +249,16 @@ impl Interpreter {
     pub fn resume(&mut self, broker: &Broker, workspace: &mut Workspace, now: Now) {
         let Some(mut suspended) = self.suspended.take() else { return };
         let start = workspace.reply.len();
-        workspace.reply.append(&mut suspended.partial);
+        if start == 0 {
+            workspace.reply = std::mem::take(&mut suspended.partial);
+        } else {
+            workspace.reply.append(&mut suspended.partial);
+        }
         let mut context = self.context(broker, workspace, now);
         match suspended.work.resume(&mut context) {
             Ok(Progress::Done) => {}
             Ok(progress) => {
-                suspended.partial = workspace.reply.split_off(start);
+                suspended.partial = take_from(&mut workspace.reply, start);
                 suspended.progress = progress;
                 self.suspended = Some(suspended);
                 return;
@@ -254,12 +276,12 @@ impl Interpreter {
         confirms: bool,
         holds: bool,
     ) {
-        let partial = workspace.reply.split_off(start);
+        let partial = take_from(&mut workspace.reply, start);
         self.suspended = Some(Suspended { work, partial, confirms, holds, progress: Progress::Yield });
     }
 
     fn finish(&mut self, workspace: &mut Workspace, now: Now, start: usize, confirms: bool, holds: bool) {
-        settle_replies(&mut self.session, workspace, start, confirms);
+        drop_unwanted(&mut self.session, workspace, start, confirms);
         if holds || self.session.is_subscribed() {
             // Others deliver to this client at any time: each reply takes its place before the next message.
             flush(&self.session, workspace, now);
@@ -270,6 +292,11 @@ impl Interpreter {
     }
 }
 
+/// What stands in a buffer from `start` on, without a copy if that is all.
+fn take_from(buffer: &mut Vec<u8>, start: usize) -> Vec<u8> {
+    if start == 0 { std::mem::take(buffer) } else { buffer.split_off(start) }
+}
+
 /// Moves the replies so far into the outbox. Returns the bytes that then wait there.
 pub fn flush(session: &Session, workspace: &mut Workspace, now: Now) -> usize {
     if workspace.reply.is_empty() {
@@ -277,6 +304,7 @@ pub fn flush(session: &Session, workspace: &mut Workspace, now: Now) -> usize {
     }
     let pushed = session.outbox().push_replies(&workspace.reply, &session.output_limit(), now);
     workspace.reply.clear();
+    workspace.reply.shrink_to(REPLY_BYTES_KEPT);
     if pushed == Err(Refused::Overflow) {
         workspace.overflowed.push(session.id());
     }
@@ -284,7 +312,7 @@ pub fn flush(session: &Session, workspace: &mut Workspace, now: Now) -> usize {
 }
 
 /// Drops replies that the client does not want. (CLIENT REPLY.)
-fn settle_replies(session: &mut Session, workspace: &mut Workspace, start: usize, confirms: bool) {
+fn drop_unwanted(session: &mut Session, workspace: &mut Workspace, start: usize, confirms: bool) {
     match session.reply_mode {
         ReplyMode::On => return,
         ReplyMode::Off => {}

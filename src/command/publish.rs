@@ -3,17 +3,21 @@
 //! Owns their syntax and replies, and bursts: publishes that follow each other to one channel are delivered together.
 //! How a message reaches its receivers is in `broker` and `pubsub`.
 
+use bytes::Bytes;
+
 use super::spec::{Action, Flags, Row};
-use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume};
+use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume, resume_now};
 use crate::broker::session::ReplyMode;
 use crate::broker::subscriptions::Published;
 use crate::pubsub::fanout::{Message, shared_if_large};
-use crate::resp::push::{ChannelKind, Payload, Payloads};
+use crate::resp::push::{ChannelKind, Payload, Payloads, SHARED_PAYLOAD_BYTES};
 use crate::resp::request::{OwnedRequest, Request};
 
-/// Bytes of the messages, names included, that are delivered together. Enough that locking a receiver's outbox is a
-/// small part of the work, and little enough that a thousand receivers take a fraction of a millisecond.
-const BURST_BYTES_MAX: usize = 4096;
+/// Bytes of the frames that are delivered together. Enough that locking a receiver's outbox is a small part of the work,
+/// and little enough that a thousand receivers take a fraction of a millisecond.
+const BURST_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a frame beside channel and payload.
+const FRAME_OVERHEAD_BYTES: usize = 40;
 
 /// Messages that cost a receiver's outbox as much as the push itself, in the turn's budget.
 const MESSAGES_PER_UNIT: usize = 16;
@@ -71,7 +75,7 @@ impl Burst {
         request.len() == 3
             && request.argument(1) == self.channel
             && request.argument(0).eq_ignore_ascii_case(name)
-            && self.bytes + self.channel.len() + request.argument(2).len() <= BURST_BYTES_MAX
+            && self.bytes + frame_bytes(&self.channel, request.argument(2)) <= BURST_BYTES_MAX
     }
 
     fn push(&mut self, kind: ChannelKind, channel: &[u8], payload: &[u8]) {
@@ -81,7 +85,7 @@ impl Burst {
             self.channel.extend_from_slice(channel);
         }
         self.payloads.push(payload);
-        self.bytes += channel.len() + payload.len();
+        self.bytes += frame_bytes(channel, payload);
     }
 
     fn clear(&mut self) {
@@ -90,13 +94,17 @@ impl Burst {
     }
 }
 
+fn frame_bytes(channel: &[u8], payload: &[u8]) -> usize {
+    FRAME_OVERHEAD_BYTES + channel.len() + payload.len()
+}
+
 fn publish(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
     let (channel, payload) = (request.argument(1), request.argument(2));
     check_name(context, channel)?;
     // Who receives his own messages, or does not want all replies, has an order of replies and messages to keep.
     let session = &context.session;
     let plain = !context.executing && !session.is_subscribed() && session.reply_mode == ReplyMode::On;
-    if plain && channel.len() + payload.len() <= BURST_BYTES_MAX {
+    if plain && payload.len() < SHARED_PAYLOAD_BYTES && frame_bytes(channel, payload) <= BURST_BYTES_MAX {
         context.workspace.burst.push(kind, channel, payload);
         return Ok(Flow::Done);
     }
@@ -134,6 +142,10 @@ impl Resume for BurstRest {
         }
         self.waits = false;
         while self.next < self.burst.payloads.len() {
+            if context.workspace.budget == 0 {
+                return Ok(Progress::Yield);
+            }
+            context.workspace.spend(1);
             let payload = self.burst.payloads.get(self.next);
             self.next += 1;
             if let Published::Delivered(receivers) =
@@ -149,14 +161,6 @@ impl Resume for BurstRest {
     }
 }
 
-/// Begins work that may take several turns.
-fn resume_now(context: &mut Context<'_>, mut work: impl Resume + 'static) -> Result<Flow, Error> {
-    Ok(match work.resume(context)? {
-        Progress::Done => Flow::Done,
-        Progress::Yield | Progress::Wait => Flow::Later(Box::new(work)),
-    })
-}
-
 /// Replies to so many publishes that were delivered together.
 fn answer(context: &mut Context<'_>, published: Published, messages: usize) -> Flow {
     match published {
@@ -166,8 +170,8 @@ fn answer(context: &mut Context<'_>, published: Published, messages: usize) -> F
             }
             Flow::Done
         }
-        // Only several messages are told to go separately, and those do not come here.
-        Published::Unfinished | Published::Separately => Flow::Later(Box::new(PublishRest { messages })),
+        Published::Unfinished => Flow::Later(Box::new(PublishRest { messages })),
+        Published::Separately => unreachable!("only several messages are told to go separately"),
     }
 }
 
@@ -222,31 +226,35 @@ fn mpublish(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Err
         check_name(context, channel)?;
     }
     context.reply().array(request.len() - 2);
+    let shared = shared_if_large(request.argument(1));
     let mut next = 2;
-    Ok(match mpublish_some(context, request, &mut next) {
-        Progress::Done => Flow::Done,
-        Progress::Yield => {
-            Flow::Later(Box::new(MpublishRest { request: request.to_owned(), next, waits: false }))
-        }
-        Progress::Wait => {
-            Flow::Later(Box::new(MpublishRest { request: request.to_owned(), next, waits: true }))
-        }
-    })
+    let progress = mpublish_some(context, request, shared.as_ref(), &mut next);
+    if progress == Progress::Done {
+        return Ok(Flow::Done);
+    }
+    let waits = progress == Progress::Wait;
+    Ok(Flow::Later(Box::new(MpublishRest { request: request.to_owned(), shared, next, waits })))
 }
 
 /// Publishes to the channels from `next` on. `Wait`: the one before `next` is not finished.
-fn mpublish_some(context: &mut Context<'_>, request: Request<'_>, next: &mut usize) -> Progress {
+fn mpublish_some(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    shared: Option<&Bytes>,
+    next: &mut usize,
+) -> Progress {
+    let payload = shared.map_or(Payload::Small(request.argument(1)), Payload::Shared);
     while *next < request.len() {
         if context.workspace.budget == 0 {
             return Progress::Yield;
         }
         context.workspace.spend(1);
-        let published =
-            publish_one(context, ChannelKind::Global, request.argument(*next), request.argument(1));
+        let published = deliver(context, ChannelKind::Global, request.argument(*next), payload);
         *next += 1;
         match published {
             Published::Delivered(receivers) => context.reply().integer(receivers as i64),
-            Published::Unfinished | Published::Separately => return Progress::Wait,
+            Published::Unfinished => return Progress::Wait,
+            Published::Separately => unreachable!("only several messages are told to go separately"),
         }
     }
     Progress::Done
@@ -254,6 +262,8 @@ fn mpublish_some(context: &mut Context<'_>, request: Request<'_>, next: &mut usi
 
 struct MpublishRest {
     request: OwnedRequest,
+    /// The payload, if it is large: one copy for all channels.
+    shared: Option<Bytes>,
     next: usize,
     waits: bool,
 }
@@ -263,7 +273,8 @@ impl Resume for MpublishRest {
         if self.waits && (PublishRest { messages: 1 }).resume(context)? == Progress::Wait {
             return Ok(Progress::Wait);
         }
-        let progress = mpublish_some(context, self.request.as_request(), &mut self.next);
+        let progress =
+            mpublish_some(context, self.request.as_request(), self.shared.as_ref(), &mut self.next);
         self.waits = progress == Progress::Wait;
         Ok(progress)
     }

@@ -3,12 +3,12 @@
 //! Owns the syntax and replies of its subcommands.
 
 use super::spec::{Action, Flags, Row};
-use super::{Context, Error, Flow, Progress, Resume};
+use super::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::broker::subscriptions::ListPlace;
 use crate::glob;
 use crate::resp::push::ChannelKind;
 use crate::resp::reply::Reply;
-use crate::resp::request::Request;
+use crate::resp::request::{OwnedRequest, Request};
 
 /// Channels that one step of PUBSUB CHANNELS looks at, under one shard's lock.
 const CHANNELS_PER_STEP: usize = 1024;
@@ -92,14 +92,49 @@ const HELP: &[&str] = &[
 
 fn numsub(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
     context.reply().array((request.len() - 2) * 2);
-    for channel in request.arguments_from(2) {
+    let next = numsub_some(context, request, 2, kind);
+    Ok(match next {
+        None => Flow::Done,
+        Some(next) => Flow::Later(Box::new(NumsubRest { request: request.to_owned(), next, kind })),
+    })
+}
+
+/// Counts from the argument at `first` on, as far as one turn goes; where to go on, if there is more.
+fn numsub_some(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    first: usize,
+    kind: ChannelKind,
+) -> Option<usize> {
+    let end = request.len().min(first + CHANNELS_PER_STEP);
+    for index in first..end {
+        let channel = request.argument(index);
         let subscribers = context.broker.subscriptions.subscribers(kind, channel);
         let mut reply = context.reply();
         reply.bulk(channel);
         reply.integer(subscribers as i64);
     }
-    context.workspace.spend(request.len());
-    Ok(Flow::Done)
+    context.workspace.spend(end - first);
+    (end < request.len()).then_some(end)
+}
+
+/// PUBSUB NUMSUB, under way.
+struct NumsubRest {
+    request: OwnedRequest,
+    next: usize,
+    kind: ChannelKind,
+}
+
+impl Resume for NumsubRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        Ok(match numsub_some(context, self.request.as_request(), self.next, self.kind) {
+            None => Progress::Done,
+            Some(next) => {
+                self.next = next;
+                Progress::Yield
+            }
+        })
+    }
 }
 
 fn channels(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
@@ -107,12 +142,12 @@ fn channels(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) 
         return Err(Error::ChannelsArity(request.argument(1).to_vec()));
     }
     let pattern = (request.len() == 3).then(|| request.argument(2).to_vec());
-    let mut rest =
-        ChannelsRest { kind, pattern, place: Some(ListPlace::default()), count: 0, names: Vec::new() };
-    Ok(match rest.resume(context)? {
-        Progress::Done => Flow::Done,
-        Progress::Yield | Progress::Wait => Flow::Later(Box::new(rest)),
-    })
+    let longest = context.session.config().max_pattern_length;
+    if pattern.as_ref().is_some_and(|pattern| pattern.len() > longest) {
+        return Err(Error::PatternTooLong(longest));
+    }
+    let place = Some(ListPlace::default());
+    resume_now(context, ChannelsRest { kind, pattern, place, count: 0, names: Vec::new() })
 }
 
 /// PUBSUB CHANNELS, under way.

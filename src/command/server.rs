@@ -60,6 +60,9 @@ fn panic_on_demand(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Er
     panic!("DEBUG PANIC was called by client {}", context.session.id());
 }
 
+/// What INFO costs of a turn's budget: it looks at every client and every shard.
+const INFO_COST: usize = 1024;
+
 /// A section of INFO.
 struct Section {
     name: &'static str,
@@ -80,6 +83,7 @@ const SECTIONS: &[Section] = &[
 ];
 
 fn info(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
+    context.workspace.spend(INFO_COST);
     let wanted = |name: &str| {
         request.len() == 1
             || request.arguments_from(1).any(|argument| {

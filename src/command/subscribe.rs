@@ -12,7 +12,7 @@ use crate::resp::reply::Reply;
 use crate::resp::request::{OwnedRequest, Request};
 
 /// Names that one turn subscribes to or unsubscribes from.
-const NAMES_PER_TURN: usize = 256;
+pub(super) const NAMES_PER_TURN: usize = 256;
 
 const SUBSCRIBING: Flags = Flags::PUBSUB
     .and(Flags::NOSCRIPT)

@@ -5,7 +5,7 @@
 
 use super::spec::{Action, Flags, Row};
 use super::table::Found;
-use super::{Context, Error, Flow, Progress, Resume, authorize, fail, run};
+use super::{Context, Error, Flow, Progress, Resume, authorize, fail, resume_now, run};
 use crate::broker::session::Session;
 use crate::outbox::CloseReason;
 use crate::resp::request::{OwnedRequest, Request};
@@ -147,11 +147,7 @@ fn exec(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
         return Err(Error::ExecAborted);
     }
     context.reply().array(transaction.queue.len());
-    let mut rest = ExecRest { queue: transaction.queue, next: 0, inner: None };
-    Ok(match rest.resume(context)? {
-        Progress::Done => Flow::Done,
-        Progress::Yield | Progress::Wait => Flow::Later(Box::new(rest)),
-    })
+    resume_now(context, ExecRest { queue: transaction.queue, next: 0, inner: None })
 }
 
 /// An EXEC under way.

@@ -63,7 +63,7 @@ struct Scratch {
 
 /// What a connection waits for.
 enum Event {
-    /// So many bytes are in the thread's buffer.
+    /// So many bytes are in the thread's buffer; they stay there until the event is applied, which follows at once.
     Received(usize),
     /// The next turn, or the end of a fan-out that was waited for.
     Continue,
@@ -91,9 +91,9 @@ pub(super) struct Connection<S> {
     farewell: Option<Pin<Box<Sleep>>>,
     /// Clients that this connection's messages have yet to wake.
     ready: VecDeque<Waker>,
-    /// There is work for another turn.
+    /// Requests that have been read wait for another turn.
     more: bool,
-    /// Others have theirs before that.
+    /// The turn is over: let other tasks run before the next event.
     turn_over: bool,
     /// The client has too many unread replies for another request.
     paused: bool,
@@ -156,6 +156,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// What the client wants. `idle`: it has all its output.
     fn poll_requests(&mut self, task: &mut Context<'_>, idle: bool) -> Poll<Event> {
         let session = &self.interpreter.session;
+        // A command that has begun ends before anything else is looked at: what it holds back may be all that waits.
+        match self.interpreter.suspended() {
+            Some(Progress::Wait) if !session.outbox().is_completed() => return Poll::Pending,
+            Some(_) => return Poll::Ready(Event::Continue),
+            None => {}
+        }
         if session.closing {
             let finished = idle && self.ready.is_empty();
             return if finished { Poll::Ready(Event::Finished) } else { Poll::Pending };
@@ -166,11 +172,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             self.paused = false;
         }
-        match self.interpreter.suspended() {
-            Some(Progress::Wait) if !session.outbox().is_completed() => return Poll::Pending,
-            Some(_) => return Poll::Ready(Event::Continue),
-            None if self.more => return Poll::Ready(Event::Continue),
-            None => {}
+        if self.more {
+            return Poll::Ready(Event::Continue);
         }
         self.poll_input(task)
     }
@@ -218,7 +221,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn turn(&mut self, received: usize) {
         let shared = self.shared.clone();
         let now = shared.clock.now();
-        SCRATCH.with_borrow_mut(|Scratch { input, workspace }| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            // Taken out for the turn: if a handler panics nothing of this client is left for the next one.
+            let mut taken = std::mem::take(&mut scratch.workspace);
+            let (input, workspace) = (&scratch.input, &mut taken);
             workspace.budget = TURN_BUDGET;
             std::mem::swap(&mut workspace.ready, &mut self.ready);
             if received > 0 {
@@ -228,6 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.execute(&input[..received], workspace, now);
             self.finish_turn(workspace, now);
             std::mem::swap(&mut workspace.ready, &mut self.ready);
+            scratch.workspace = taken;
         });
         shared.broker.stats.note_turn(shared.clock.since(now));
         self.turn_over = self.more || !self.ready.is_empty();
@@ -306,7 +313,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let session = &mut self.interpreter.session;
         let unfinished = self.pending.len() - self.start;
         session.client.query_bytes.store(u32::try_from(unfinished).unwrap_or(u32::MAX), Ordering::Relaxed);
-        if unfinished > session.query_limit() && !self.more {
+        if unfinished > session.query_limit() && !self.more && !session.closing {
             self.shared.broker.close_for_query(session);
         }
     }
@@ -314,7 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Hands on what the turn has caused.
     fn finish_turn(&mut self, workspace: &mut Workspace, now: Now) {
         let broker = &self.shared.broker;
-        self.interpreter.settle(broker, workspace, now);
+        self.interpreter.finish_burst(broker, workspace, now);
         if self.interpreter.suspended().is_none()
             && let Some(error) = self.failed.take()
         {

@@ -2,11 +2,10 @@
 //!
 //! Owns the decision who may connect: `maxclients`, protected mode. Must not know what is said on a connection.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::Shared;
 use super::client::Connection;
@@ -19,6 +18,9 @@ use crate::broker::stats::Counter;
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Time between two lines in the log about it.
 const FAILURE_LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a refused client may take to read why.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 /// Redis's text, which clients show to people.
@@ -65,9 +67,9 @@ fn admit(shared: &Arc<Shared>, accepted: Accepted) {
             let _ = prepare(&stream, config.tcp_keepalive);
             let peer = Address::Tcp(peer);
             if config.protected_mode && config.requirepass.is_empty() && !peer.is_local() {
-                refuse(shared, &stream, PROTECTED);
+                refuse(shared, stream, PROTECTED);
             } else if is_full(shared) {
-                refuse(shared, &stream, TOO_MANY_CLIENTS);
+                refuse(shared, stream, TOO_MANY_CLIENTS);
             } else {
                 let descriptor = descriptor(&stream);
                 serve(shared, stream, peer, local, descriptor);
@@ -75,7 +77,7 @@ fn admit(shared: &Arc<Shared>, accepted: Accepted) {
         }
         Accepted::Unix(stream, path) => {
             if is_full(shared) {
-                refuse(shared, &stream, TOO_MANY_CLIENTS);
+                refuse(shared, stream, TOO_MANY_CLIENTS);
             } else {
                 let (peer, local) = (Address::Unix(path.clone()), Address::Unix(path));
                 let descriptor = descriptor(&stream);
@@ -89,27 +91,12 @@ fn is_full(shared: &Shared) -> bool {
     shared.broker.clients.len() >= shared.broker.config().maxclients
 }
 
-/// A stream that can be written to without waiting.
-trait TryWrite {
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
-}
-
-impl TryWrite for tokio::net::TcpStream {
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        tokio::net::TcpStream::try_write(self, bytes)
-    }
-}
-
-impl TryWrite for tokio::net::UnixStream {
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        tokio::net::UnixStream::try_write(self, bytes)
-    }
-}
-
-/// Says why, if the fresh socket takes it, and closes.
-fn refuse(shared: &Shared, stream: &impl TryWrite, text: &[u8]) {
+/// Says why, if the client takes it, and closes.
+fn refuse(shared: &Shared, mut stream: impl AsyncWrite + Unpin + Send + 'static, text: &'static [u8]) {
     shared.broker.stats.add(0, Counter::ConnectionsRejected, 1);
-    let _ = stream.try_write(text);
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(REFUSAL_TIME, stream.write_all(text)).await;
+    });
 }
 
 /// Serves a connection in a task of its own.

@@ -20,12 +20,12 @@ struct Channel {
     hash: u32,
     receivers: Receivers,
     /// There while a fan-out is unfinished.
-    turn: Option<Box<Turn>>,
+    busy: Option<Box<Busy>>,
 }
 
 /// A fan-out is unfinished: these wait.
 #[derive(Default)]
-struct Turn {
+struct Busy {
     waiting: VecDeque<Fanout>,
 }
 
@@ -68,7 +68,7 @@ impl Channels {
             return index;
         }
         let channel =
-            Channel { name: name.into(), hash: hash as u32, receivers: Receivers::default(), turn: None };
+            Channel { name: name.into(), hash: hash as u32, receivers: Receivers::default(), busy: None };
         let index = self.entries.insert(channel);
         let key = Key { hash: hash as u32, index };
         self.keys.insert_unique(spread(key.hash), key, |key| spread(key.hash));
@@ -88,30 +88,30 @@ impl Channels {
     /// Adds a receiver; returns its slot.
     pub fn add(&mut self, index: u32, receiver: Receiver) -> u32 {
         let channel = self.channel_mut(index);
-        channel.receivers.add(receiver, channel.turn.is_none())
+        channel.receivers.add(receiver, channel.busy.is_none())
     }
 
     /// Frees a receiver's slot, and the channel if nothing is left of it.
     pub fn remove(&mut self, index: u32, slot: u32) {
         let channel = self.channel_mut(index);
-        channel.receivers.remove(slot, channel.turn.is_none());
+        channel.receivers.remove(slot, channel.busy.is_none());
         self.remove_if_unused(index);
     }
 
     /// Whether a fan-out of this channel is unfinished: then a publish must queue behind it.
     pub fn is_busy(&self, index: u32) -> bool {
-        self.channel(index).turn.is_some()
+        self.channel(index).busy.is_some()
     }
 
     /// From now on, and until [`Channels::next_turn`] finds nothing, publishes to this channel queue up.
     pub fn begin_turn(&mut self, index: u32) {
-        self.channel_mut(index).turn = Some(Box::default());
+        self.channel_mut(index).busy = Some(Box::default());
     }
 
     /// Queues a publish behind the unfinished one.
     pub fn queue(&mut self, index: u32, fanout: Fanout) {
-        match &mut self.channel_mut(index).turn {
-            Some(turn) => turn.waiting.push_back(fanout),
+        match &mut self.channel_mut(index).busy {
+            Some(busy) => busy.waiting.push_back(fanout),
             None => unreachable!("only a busy channel has a queue"),
         }
     }
@@ -119,10 +119,10 @@ impl Channels {
     /// The fan-out is finished: the one that follows, or the channel is not busy any more.
     pub fn next_turn(&mut self, index: u32) -> Option<Fanout> {
         let channel = self.channel_mut(index);
-        let next = channel.turn.as_mut().and_then(|turn| turn.waiting.pop_front());
+        let next = channel.busy.as_mut().and_then(|busy| busy.waiting.pop_front());
         if next.is_none() {
-            channel.turn = None;
-            channel.receivers.settle();
+            channel.busy = None;
+            channel.receivers.release_slots();
             self.remove_if_unused(index);
         }
         next
@@ -151,7 +151,7 @@ impl Channels {
     /// Drops a channel that has neither a receiver nor an unfinished fan-out.
     fn remove_if_unused(&mut self, index: u32) {
         let channel = self.channel(index);
-        if !channel.receivers.is_empty() || channel.turn.is_some() {
+        if !channel.receivers.is_empty() || channel.busy.is_some() {
             return;
         }
         let hash = channel.hash;

@@ -29,6 +29,9 @@ pub struct Message<'a> {
     pub payload: Payload<'a>,
 }
 
+/// Bytes whose copy costs as much as the push of a short frame does when the receiver's outbox is in no cache.
+const BYTES_PER_UNIT: usize = 8 * 1024;
+
 /// How far a delivery has come.
 pub struct Cursor {
     stage: Stage,
@@ -105,8 +108,12 @@ impl Delivery<'_> {
 
     /// Delivers to the slots from `next` up to `end`; returns where to go on and how many were reached.
     fn push_all(&mut self, receivers: &Receivers, next: u32, end: u32, frame: Frame<'_>) -> (u32, u64) {
-        let stop = end.min(next.saturating_add(u32::try_from(self.budget).unwrap_or(u32::MAX)));
-        self.budget -= (stop - next) as usize;
+        // A long frame costs its copy beside the push.
+        let cost = 1 + frame.head.len() / BYTES_PER_UNIT;
+        let least = u32::from(self.budget > 0);
+        let most = u32::try_from(self.budget / cost).unwrap_or(u32::MAX).max(least);
+        let stop = end.min(next.saturating_add(most));
+        self.budget = self.budget.saturating_sub((stop - next) as usize * cost);
         let mut delivered = 0;
         for (_, receiver) in receivers.range(next, stop) {
             delivered += self.push(receiver, frame);

@@ -68,11 +68,13 @@ impl PatternTable {
         }
         self.latest += 1;
         let entry = &mut self.entries[place];
+        let end = entry.receivers.end();
         let slot = entry.receivers.add(receiver, reuse);
         if reuse || entry.late.len() == LATE_MAX {
             entry.late = Vec::new();
         }
-        if !reuse {
+        // Who gets a slot from among the others does not mark where those who came late begin.
+        if !reuse && slot == end {
             entry.late.push(Late { number: self.latest, slot });
         }
         (id, slot)
@@ -121,5 +123,48 @@ impl PatternTable {
         let finished = self.index.matching(channel, cursor, budget, &mut ids);
         found.extend(ids);
         finished
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::outbox::Outbox;
+
+    #[test]
+    fn who_gets_a_free_slot_during_a_fan_out_keeps_nobody_from_his_message() {
+        let receiver = Arc::new(Outbox::new(1));
+        let mut table = PatternTable::new(HashKeys::new([1, 2]));
+        let slots: Vec<u32> = (0..40_000).map(|_| table.add(b"a*", receiver.clone(), true).1).collect();
+        let id = table.find(b"a*").unwrap();
+        let begin = table.latest();
+        slots[..38_000].iter().for_each(|&slot| table.remove(id, slot, false));
+        let (_, slot) = table.add(b"a*", receiver.clone(), false);
+        assert!(slot < 38_000, "so many free slots are not kept from reuse");
+        let end = |number| table.subscribed_until(id, number).unwrap().2;
+        assert_eq!(end(begin), 40_000);
+        assert_eq!(end(table.latest()), 40_000);
+    }
+
+    #[test]
+    fn who_comes_during_a_fan_out_stands_behind_its_end() {
+        let receiver = Arc::new(Outbox::new(1));
+        let mut table = PatternTable::new(HashKeys::new([1, 2]));
+        let (id, _) = table.add(b"a*", receiver.clone(), true);
+        let begin = table.latest();
+        let ends: Vec<u32> = (0..3)
+            .map(|_| {
+                table.add(b"a*", receiver.clone(), false);
+                table.subscribed_until(id, begin).unwrap().2
+            })
+            .collect();
+        assert_eq!(ends, [1; 3]);
+        assert_eq!(table.subscribed_until(id, begin + 2).unwrap().2, 3);
+        // Another pattern under the same id.
+        (0..4).for_each(|slot| table.remove(id, slot, false));
+        assert_eq!(table.add(b"b*", receiver, false).0, id);
+        assert!(table.subscribed_until(id, begin).is_none());
     }
 }

@@ -75,7 +75,7 @@ impl Receivers {
     }
 
     /// Frees a slot that [`Receivers::add`] returned. While a fan-out is unfinished `reuse` must be false: the
-    /// slots are then kept until [`Receivers::settle`], even when nobody is left in them.
+    /// slots are then kept until [`Receivers::release_slots`], even when nobody is left in them.
     pub fn remove(&mut self, slot: u32, reuse: bool) {
         let empty = match &mut self.0 {
             Slots::None => true,
@@ -100,7 +100,7 @@ impl Receivers {
     }
 
     /// The fan-outs are finished: gives back slots that nobody is left in.
-    pub fn settle(&mut self) {
+    pub fn release_slots(&mut self) {
         if self.is_empty() {
             self.0 = Slots::None;
         }

@@ -77,7 +77,7 @@ pub struct Request<'a> {
     arguments: &'a [Span],
 }
 
-/// Where an argument stands. A request is below 4 GiB (`client-query-buffer-limit` is).
+/// Where an argument stands. A request is below 4 GiB: sessions see to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     start: u32,
@@ -214,11 +214,6 @@ impl Decoder {
             self.reset();
             return Ok(Some(Request { bytes: rest, arguments: &self.arguments }));
         }
-    }
-
-    /// Whether bytes of an unfinished request have been seen.
-    pub fn is_between_requests(&self) -> bool {
-        self.missing == 0 && self.searched == 0
     }
 
     /// Forgets the arguments of the request before, which `decode` has lent out until now.

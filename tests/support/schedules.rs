@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use hereabouts::broker::subscriptions::{Published, Subscriptions, wake_all};
+use hereabouts::broker::subscriptions::{Published, Subscriptions};
 use hereabouts::config::OutputLimit;
 use hereabouts::map::HashKeys;
 use hereabouts::outbox::{Batch, Outbox, Pushed, Taken};
@@ -97,7 +97,7 @@ impl Client {
 }
 
 pub(crate) fn reply(outbox: &Outbox, text: &str) {
-    assert!(outbox.push_replies(format!("+{text}\r\n").as_bytes(), &UNLIMITED, NOW).is_some());
+    assert!(outbox.push_replies(format!("+{text}\r\n").as_bytes(), &UNLIMITED, NOW).is_ok());
 }
 
 /// Everything in an outbox, frame by frame.
@@ -172,7 +172,7 @@ impl Broker {
             budget: shuttle::rand::thread_rng().gen_range(1..=3),
         });
         assert_eq!(overflowed, [0; 0]);
-        wake_all(&mut ready);
+        ready.into_iter().for_each(Waker::wake);
         result
     }
 
@@ -214,14 +214,11 @@ impl Broker {
         }
     }
 
-    /// Runs the flusher beside `threads` until they have ended; returns their results.
-    pub(crate) fn run<R: Send + 'static>(
-        self: &Arc<Self>,
-        threads: Vec<Box<dyn FnOnce(&Broker) -> R + Send>>,
-    ) -> Vec<R> {
+    /// Runs the flusher beside `threads` until they have ended; returns what they leave.
+    pub(crate) fn run(self: &Arc<Self>, threads: Vec<Thread>) -> Vec<Left> {
         let broker = self.clone();
         let flusher = thread::spawn(move || broker.flush());
-        let spawn = |act: Box<dyn FnOnce(&Broker) -> R + Send>| {
+        let spawn = |act: Thread| {
             let broker = self.clone();
             thread::spawn(move || act(&broker))
         };
