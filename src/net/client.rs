@@ -383,10 +383,11 @@ impl<S> Drop for Connection<S> {
                 session.client.address,
             );
         }
-        // Whoever publishes to it from now on finds it closed; its place in the table is given back in turns.
-        let _ = session.outbox().close(CloseReason::Killed);
-        broker.clients.remove(id);
+        // Few subscriptions are given up at once: who is told that nobody received his message, or that the client is gone,
+        // finds it nowhere. Many are given up in turns, and whoever publishes to them meanwhile finds the outbox closed.
         self.leave();
+        let _ = self.interpreter.session.outbox().close(CloseReason::Killed);
+        self.shared.broker.clients.remove(id);
         self.ready.drain(..).for_each(Waker::wake);
         self.shared.gone.notify_one();
     }
