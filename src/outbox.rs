@@ -134,7 +134,8 @@ struct Large {
 
 impl Queue {
     fn append(&mut self, frame: Frame<'_>, protocol: Protocol, expected: usize) {
-        self.reserve(frame.head.len(), expected);
+        // What precedes a large payload is sealed at once and must not keep room for more.
+        self.reserve(frame.head.len(), if frame.shared.is_some() { 0 } else { expected });
         frame.append_head(&mut self.tail, protocol);
         if let Some(shared) = frame.shared {
             self.share(shared.clone());
@@ -158,7 +159,7 @@ impl Queue {
     fn share(&mut self, shared: Bytes) {
         let parts = &mut self.large.get_or_insert_default().parts;
         if !self.tail.is_empty() {
-            parts.push_back(Bytes::from(std::mem::take(&mut self.tail)));
+            parts.push_back(seal(std::mem::take(&mut self.tail)));
         }
         parts.push_back(shared);
     }
@@ -176,6 +177,11 @@ impl Queue {
         }
         self.bytes += other.bytes;
     }
+}
+
+/// The bytes without the room that was reserved behind them: they may wait for as long as the client does not read.
+fn seal(bytes: Vec<u8>) -> Bytes {
+    if bytes.capacity() > bytes.len() * 2 { Bytes::copy_from_slice(&bytes) } else { Bytes::from(bytes) }
 }
 
 impl State {

@@ -233,7 +233,10 @@ impl Resume for ResetRest {
 fn finish_reset(context: &mut Context<'_>) {
     *context.transaction = None;
     let session = &mut *context.session;
-    session.reply_mode = ReplyMode::On;
+    // A reply that is to be skipped is this one.
+    if session.reply_mode != ReplyMode::Skip {
+        session.reply_mode = ReplyMode::On;
+    }
     session.authenticated = session.config().requirepass.is_empty();
     session.set_protocol(Protocol::Resp2);
     session.client.queued.store(-1, Ordering::Relaxed);
