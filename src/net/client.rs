@@ -37,8 +37,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// Work of one turn: commands executed and receivers reached. About a third of a millisecond; then others have theirs.
 const TURN_BUDGET: usize = 4096;
 /// Clients woken in one turn. With more, tokio's queue of tasks grows so long that another client's request waits for
-/// milliseconds behind them.
-pub(super) const WAKES_PER_TURN: usize = 64;
+/// milliseconds behind them: during a fan-out to 100,000 connections the 99.9th percentile of PING was 3 to 4 ms with 32
+/// and 7 ms with 64. With fewer, a fan-out pays for more turns.
+pub(super) const WAKES_PER_TURN: usize = 32;
 /// While a client goes on publishing, so many pushes wake one receiver: under load messages gather, and each wake, which
 /// costs a hundred times what a push does, is for several of them. When it has nothing more to publish the others are
 /// woken at once.
