@@ -52,6 +52,26 @@ fn what_a_panicking_client_had_subscribed_to_is_free() {
 }
 
 #[test]
+fn a_panic_leaves_nothing_to_the_next_client_of_its_thread() {
+    if differs_from_oracle(PANICS) {
+        return;
+    }
+    let server = Server::start_with(&["--enable-debug-command", "yes", "--worker-threads", "1"]);
+    let mut listener = server.client();
+    listener.subscribe("SUBSCRIBE", "a", 1);
+    for _ in 0..3 {
+        // The message has left the publisher's hands and its receiver is not woken yet; the reply is not sent yet.
+        let mut victim = server.client();
+        victim.send("PING\r\nPUBLISH a x\r\nDEBUG PANIC\r\n");
+        victim.expect_closed();
+        let mut next = server.client();
+        next.call("PING", "+PONG\r\n");
+        next.expect_nothing_more();
+        listener.expect_message("a", "x");
+    }
+}
+
+#[test]
 fn debug_is_not_for_everybody() {
     let server = Server::start_with(&["--enable-debug-command", "no"]);
     let mut client = server.client();

@@ -132,6 +132,19 @@ fn closing_a_client_with_a_hundred_thousand_subscriptions_stalls_nobody() {
     }
 }
 
+#[test]
+fn after_a_reset_none_of_many_subscriptions_is_left() {
+    let server = Server::start();
+    let mut client = server.client();
+    subscribe_to_many(&mut client, "SUBSCRIBE");
+    client.call("RESET", "+RESET\r\n");
+    server.client().call("PUBSUB CHANNELS", "*0\r\n");
+    client.subscribe("SUBSCRIBE", "channel-1", 1);
+    server.client().call("PUBLISH channel-1 x", ":1\r\n");
+    client.expect_message("channel-1", "x");
+    client.expect_nothing_more();
+}
+
 /// Subscribes to `channel-0`, `channel-1`, ... and reads all confirmations.
 fn subscribe_to_many(client: &mut crate::support::Client, command: &str) {
     let mut writer = client.writer();
