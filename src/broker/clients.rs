@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::outbox::Outbox;
 use crate::pubsub::Kind;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use crate::time::Now;
 
 /// Where a client connects from, or to.
@@ -88,8 +88,6 @@ pub struct Client {
     pub database: AtomicU32,
     /// Commands queued by MULTI, -1 outside.
     pub queued: AtomicI32,
-    /// CLIENT NO-EVICT.
-    pub no_evict: AtomicBool,
     subscriptions: [AtomicU32; 3],
     names: Mutex<Option<Box<Names>>>,
 }
@@ -110,7 +108,6 @@ impl Client {
             protocol: AtomicU8::new(2),
             database: AtomicU32::new(0),
             queued: AtomicI32::new(-1),
-            no_evict: AtomicBool::new(false),
             subscriptions: Default::default(),
             names: Mutex::new(None),
         }

@@ -4,8 +4,8 @@
 //! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with
 //! [`Subscriptions::publish`].
 //!
-//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, the configuration and the
-//! cleanup queue are taken alone. No lock is held for longer than one budget, and wakers are called when all are free.
+//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients and the cleanup queue are
+//! taken alone. No lock is held for longer than one budget, and wakers are called when all are free.
 
 pub mod clients;
 pub mod session;
@@ -19,8 +19,6 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::map::HashKeys;
-use crate::sync::RwLock;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::time::Now;
 
 use cleanup::Cleanup;
@@ -57,10 +55,8 @@ pub struct Broker {
     pub clients: Clients,
     /// What has happened so far.
     pub stats: Stats,
-    config: RwLock<Arc<Config>>,
-    config_version: AtomicU64,
+    config: Arc<Config>,
     cleanup: Cleanup,
-    stopping: AtomicBool,
 }
 
 impl Broker {
@@ -72,38 +68,18 @@ impl Broker {
             subscriptions: Subscriptions::new(keys),
             clients: Clients::default(),
             stats: Stats::default(),
-            config: RwLock::new(Arc::new(config)),
-            config_version: AtomicU64::new(0),
+            config: Arc::new(config),
             cleanup: Cleanup::default(),
-            stopping: AtomicBool::new(false),
         }
     }
 
-    /// The configuration as it is now.
+    /// The configuration that the server started with.
     pub fn config(&self) -> Arc<Config> {
-        self.config.read().clone()
-    }
-
-    /// Changes with every change of the configuration, so that a session can keep a copy.
-    pub fn config_version(&self) -> u64 {
-        self.config_version.load(Ordering::Acquire)
-    }
-
-    /// Replaces the configuration.
-    pub fn set_config(&self, config: Config) {
-        *self.config.write() = Arc::new(config);
-        self.config_version.fetch_add(1, Ordering::Release);
-    }
-
-    /// Whether the server is stopping: no new clients, and those that are there are closed when they have their
-    /// output.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        self.config.clone()
     }
 
     /// Ends every connection as soon as it has its output. Returns the wakers to call.
     pub fn stop(&self) -> Vec<std::task::Waker> {
-        self.stopping.store(true, Ordering::Release);
         let clients = self.clients.after(0, usize::MAX);
         clients
             .iter()

@@ -49,14 +49,12 @@ pub struct Session {
     /// No more requests are read; the connection ends when its output is written.
     pub closing: bool,
     config: Arc<Config>,
-    config_version: u64,
     subscribed: Option<Box<Subscribed>>,
 }
 
 impl Session {
     /// The state of a client that has just connected.
     pub fn new(client: Arc<Client>, broker: &Broker) -> Self {
-        let config_version = broker.config_version();
         let config = broker.config();
         Session {
             client,
@@ -65,7 +63,6 @@ impl Session {
             reply_mode: ReplyMode::default(),
             closing: false,
             config,
-            config_version,
             subscribed: None,
         }
     }
@@ -80,18 +77,9 @@ impl Session {
         &self.client.outbox
     }
 
-    /// The configuration as of the last [`Session::refresh`].
+    /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// Takes over a changed configuration.
-    pub fn refresh(&mut self, broker: &Broker) {
-        let version = broker.config_version();
-        if version != self.config_version {
-            self.config_version = version;
-            self.config = broker.config();
-        }
     }
 
     /// The limit on this client's output: that of its class.

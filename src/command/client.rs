@@ -382,7 +382,6 @@ fn write_line(line: &mut Vec<u8>, client: &Client, now: Now) {
         (client.is_subscribed(), 'P'),
         (queued >= 0, 'x'),
         (matches!(client.address, crate::broker::clients::Address::Unix(_)), 'U'),
-        (client.no_evict.load(Ordering::Relaxed), 'e'),
     ] {
         if holds {
             flags.push(flag);

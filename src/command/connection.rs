@@ -241,7 +241,6 @@ fn finish_reset(context: &mut Context<'_>) {
     session.set_protocol(Protocol::Resp2);
     session.client.queued.store(-1, Ordering::Relaxed);
     session.client.database.store(0, Ordering::Relaxed);
-    session.client.no_evict.store(false, Ordering::Relaxed);
     session.client.update_names(|names| names.name.clear());
     context.reply().simple("RESET");
 }

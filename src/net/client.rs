@@ -231,7 +231,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if received > 0 {
                 self.note_activity(received, now);
             }
-            self.interpreter.session.refresh(&shared.broker);
             self.execute(&input[..received], workspace, now);
             self.finish_turn(workspace, now);
             std::mem::swap(&mut workspace.ready, &mut self.ready);
