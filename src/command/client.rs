@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::connection::is_plain;
-use super::spec::{Action, Flags, Row};
+use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow, Progress, Resume, resume_now, table};
 use crate::broker::clients::Client;
 use crate::broker::session::ReplyMode;
@@ -29,6 +29,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     flags: Flags::NONE,
     summary: "A container for client connection commands.",
     action: Action::Subcommands(CLIENT),
+    ..Row::of(Group::Connection)
 }];
 
 const CLIENT: &[Row] = &[
@@ -42,6 +43,7 @@ const CLIENT: &[Row] = &[
             context.reply().integer(id as i64);
             Ok(Flow::Done)
         }),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "client|getname",
@@ -57,6 +59,7 @@ const CLIENT: &[Row] = &[
             }
             Ok(Flow::Done)
         }),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "client|setname",
@@ -64,6 +67,7 @@ const CLIENT: &[Row] = &[
         flags: ORDINARY,
         summary: "Sets the connection name.",
         action: Action::Run(set_name),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "client|setinfo",
@@ -71,6 +75,7 @@ const CLIENT: &[Row] = &[
         flags: ORDINARY,
         summary: "Sets information specific to the client library.",
         action: Action::Run(set_info),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "client|info",
@@ -83,6 +88,7 @@ const CLIENT: &[Row] = &[
             context.reply().verbatim(&line);
             Ok(Flow::Done)
         }),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "client|list",
@@ -90,6 +96,7 @@ const CLIENT: &[Row] = &[
         flags: OPERATING,
         summary: "Lists open connections.",
         action: Action::Run(list),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "client|kill",
@@ -97,6 +104,7 @@ const CLIENT: &[Row] = &[
         flags: OPERATING,
         summary: "Terminates open connections.",
         action: Action::Run(kill),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "client|reply",
@@ -104,6 +112,7 @@ const CLIENT: &[Row] = &[
         flags: ORDINARY,
         summary: "Instructs the server whether to reply to commands.",
         action: Action::Run(reply),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "client|help",
@@ -111,9 +120,10 @@ const CLIENT: &[Row] = &[
         flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
         summary: "Returns helpful text about the subcommands.",
         action: Action::Run(|context, _| {
-            super::server::help(context, "CLIENT", HELP);
+            super::help::help(context, "CLIENT", HELP);
             Ok(Flow::Done)
         }),
+        ..Row::of(Group::Connection)
     },
 ];
 

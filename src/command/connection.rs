@@ -2,7 +2,7 @@
 //!
 //! Owns their syntax and replies.
 
-use super::spec::{Action, Flags, Row};
+use super::spec::{Action, Flags, Group, Row};
 use super::subscribe::NAMES_PER_TURN;
 use super::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::broker::session::ReplyMode;
@@ -24,6 +24,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: ALWAYS.and(Flags::NO_AUTH).and(Flags::SENTINEL).and(Flags::ALLOW_BUSY),
         summary: "Handshakes with the server: protocol version, authentication, name.",
         action: Action::Run(hello),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "auth",
@@ -31,6 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: ALWAYS.and(Flags::NO_AUTH).and(Flags::SENTINEL).and(Flags::ALLOW_BUSY),
         summary: "Authenticates the connection.",
         action: Action::Run(auth),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "ping",
@@ -38,6 +40,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::FAST.and(Flags::SENTINEL).and(Flags::SUBSCRIBED_MODE),
         summary: "Returns the server's liveliness response.",
         action: Action::Run(ping),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "echo",
@@ -48,6 +51,7 @@ pub(super) const ROWS: &[Row] = &[
             context.reply().bulk(request.argument(1));
             Ok(Flow::Done)
         }),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "quit",
@@ -62,6 +66,7 @@ pub(super) const ROWS: &[Row] = &[
             context.session.closing = true;
             context.ok()
         }),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "reset",
@@ -73,6 +78,7 @@ pub(super) const ROWS: &[Row] = &[
             .and(Flags::NOT_QUEUED),
         summary: "Resets the connection to the state in which it began.",
         action: Action::Run(reset),
+        ..Row::of(Group::Connection)
     },
     Row {
         name: "select",
@@ -80,6 +86,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
         summary: "Changes the selected database, which has no meaning for publish and subscribe.",
         action: Action::Run(select),
+        ..Row::of(Group::Connection)
     },
 ];
 

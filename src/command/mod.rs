@@ -6,10 +6,12 @@
 
 mod client;
 mod connection;
+mod debug;
 mod error;
+mod help;
+mod info;
 mod publish;
 mod pubsub;
-mod server;
 mod spec;
 mod subscribe;
 pub mod table;

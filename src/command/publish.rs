@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::spec::{Action, Flags, Row};
+use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume, resume_now};
 use crate::broker::session::ReplyMode;
 use crate::broker::subscriptions::Published;
@@ -33,6 +33,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: PUBLISHING,
         summary: "Posts a message to a channel.",
         action: Action::Run(|context, request| publish(context, request, ChannelKind::Global)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "spublish",
@@ -40,6 +41,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: PUBLISHING,
         summary: "Posts a message to a shard channel.",
         action: Action::Run(|context, request| publish(context, request, ChannelKind::Shard)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "mpublish",
@@ -47,6 +49,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: PUBLISHING,
         summary: "Posts one message to several channels.",
         action: Action::Run(mpublish),
+        ..Row::of(Group::Pubsub)
     },
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the syntax and replies of its subcommands.
 
-use super::spec::{Action, Flags, Row};
+use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::broker::subscriptions::ListPlace;
 use crate::glob;
@@ -22,6 +22,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     flags: Flags::NONE,
     summary: "A container for commands that tell about subscriptions.",
     action: Action::Subcommands(PUBSUB),
+    ..Row::of(Group::Pubsub)
 }];
 
 const PUBSUB: &[Row] = &[
@@ -31,6 +32,7 @@ const PUBSUB: &[Row] = &[
         flags: ASKING,
         summary: "Returns the channels that have subscribers.",
         action: Action::Run(|context, request| channels(context, request, ChannelKind::Global)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "pubsub|numsub",
@@ -38,6 +40,7 @@ const PUBSUB: &[Row] = &[
         flags: ASKING,
         summary: "Returns the number of subscribers of channels.",
         action: Action::Run(|context, request| numsub(context, request, ChannelKind::Global)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "pubsub|numpat",
@@ -49,6 +52,7 @@ const PUBSUB: &[Row] = &[
             context.reply().integer(patterns as i64);
             Ok(Flow::Done)
         }),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "pubsub|shardchannels",
@@ -56,6 +60,7 @@ const PUBSUB: &[Row] = &[
         flags: ASKING,
         summary: "Returns the shard channels that have subscribers.",
         action: Action::Run(|context, request| channels(context, request, ChannelKind::Shard)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "pubsub|shardnumsub",
@@ -63,6 +68,7 @@ const PUBSUB: &[Row] = &[
         flags: ASKING,
         summary: "Returns the number of subscribers of shard channels.",
         action: Action::Run(|context, request| numsub(context, request, ChannelKind::Shard)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "pubsub|help",
@@ -70,9 +76,10 @@ const PUBSUB: &[Row] = &[
         flags: Flags::LOADING.and(Flags::STALE),
         summary: "Returns helpful text about the subcommands.",
         action: Action::Run(|context, _| {
-            super::server::help(context, "PUBSUB", HELP);
+            super::help::help(context, "PUBSUB", HELP);
             Ok(Flow::Done)
         }),
+        ..Row::of(Group::Pubsub)
     },
 ];
 

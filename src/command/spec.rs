@@ -70,6 +70,18 @@ pub enum Action {
     Subcommands(&'static [Row]),
 }
 
+/// Redis's grouping of commands: by it COMMAND DOCS and help are ordered, and each is an ACL category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Group {
+    Connection,
+    Generic,
+    Pubsub,
+    Scripting,
+    Server,
+    Transactions,
+}
+
 /// One command, or one subcommand of a container.
 pub struct Row {
     /// Lower case; a subcommand's is `container|subcommand`.
@@ -82,9 +94,16 @@ pub struct Row {
     pub summary: &'static str,
     /// What happens.
     pub action: Action,
+    /// Where it belongs.
+    pub group: Group,
 }
 
 impl Row {
+    /// A row without anything but its group, for the rest of another.
+    pub(super) const fn of(group: Group) -> Row {
+        Row { name: "", arity: 0, flags: Flags::NONE, summary: "", action: Action::Subcommands(&[]), group }
+    }
+
     /// The name without that of the container.
     pub fn own_name(&self) -> &'static str {
         self.name.rsplit_once('|').map_or(self.name, |(_, own)| own)

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::spec::{Action, Flags, Row};
+use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow, Progress, Resume, Workspace, flush};
 use crate::outbox::Refused;
 use crate::pubsub::Kind;
@@ -29,6 +29,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Listens for messages published to channels.",
         action: Action::Run(|context, request| subscribe(context, request, Kind::Channel)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "psubscribe",
@@ -36,6 +37,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Listens for messages published to channels that match one or more patterns.",
         action: Action::Run(|context, request| subscribe(context, request, Kind::Pattern)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "ssubscribe",
@@ -43,6 +45,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Listens for messages published to shard channels.",
         action: Action::Run(|context, request| subscribe(context, request, Kind::Shard)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "unsubscribe",
@@ -50,6 +53,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Stops listening to messages posted to channels.",
         action: Action::Run(|context, request| unsubscribe(context, request, Kind::Channel)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "punsubscribe",
@@ -57,6 +61,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Stops listening to messages published to channels that match one or more patterns.",
         action: Action::Run(|context, request| unsubscribe(context, request, Kind::Pattern)),
+        ..Row::of(Group::Pubsub)
     },
     Row {
         name: "sunsubscribe",
@@ -64,6 +69,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Stops listening to messages posted to shard channels.",
         action: Action::Run(|context, request| unsubscribe(context, request, Kind::Shard)),
+        ..Row::of(Group::Pubsub)
     },
 ];
 

@@ -7,17 +7,18 @@ use std::sync::LazyLock;
 use hashbrown::HashTable;
 
 use super::spec::{Action, Row};
-use super::{client, connection, publish, pubsub, server, subscribe, transaction};
+use super::{client, connection, debug, info, publish, pubsub, subscribe, transaction};
 
 /// The rows of every group, in the order in which a reader meets them.
-static GROUPS: [&[Row]; 7] = [
+static GROUPS: [&[Row]; 8] = [
     subscribe::ROWS,
     publish::ROWS,
     pubsub::ROWS,
     connection::ROWS,
     client::ROWS,
     transaction::ROWS,
-    server::ROWS,
+    info::ROWS,
+    debug::ROWS,
 ];
 
 /// No command's name is longer; longer ones need not be looked up.

@@ -3,7 +3,7 @@
 //! Owns the queue of a transaction. EXEC runs the commands in order and replies with all results as a whole; between
 //! them other connections' commands may run, since there is no data that could be seen half changed.
 
-use super::spec::{Action, Flags, Row};
+use super::spec::{Action, Flags, Group, Row};
 use super::table::Found;
 use super::{Context, Error, Flow, Progress, Resume, authorize, fail, resume_now, run};
 use crate::broker::session::Session;
@@ -30,6 +30,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: CONTROLLING.and(Flags::ALLOW_BUSY),
         summary: "Starts a transaction.",
         action: Action::Run(multi),
+        ..Row::of(Group::Transactions)
     },
     Row {
         name: "exec",
@@ -42,6 +43,7 @@ pub(super) const ROWS: &[Row] = &[
             .and(Flags::DELIVERS),
         summary: "Executes all commands in a transaction.",
         action: Action::Run(exec),
+        ..Row::of(Group::Transactions)
     },
     Row {
         name: "discard",
@@ -55,6 +57,7 @@ pub(super) const ROWS: &[Row] = &[
             take(context);
             context.ok()
         }),
+        ..Row::of(Group::Transactions)
     },
     Row {
         name: "watch",
@@ -65,6 +68,7 @@ pub(super) const ROWS: &[Row] = &[
             Some(_) => Err(Error::WatchInsideMulti),
             None => context.ok(),
         }),
+        ..Row::of(Group::Transactions)
     },
     Row {
         name: "unwatch",
@@ -72,6 +76,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
         summary: "Does nothing: there are no keys that could change.",
         action: Action::Run(|context, _| context.ok()),
+        ..Row::of(Group::Transactions)
     },
 ];
 

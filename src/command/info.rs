@@ -1,64 +1,27 @@
-//! INFO, DEBUG and what else concerns the server.
+//! INFO.
 //!
-//! Owns their syntax and INFO's fields, whose names are Redis's since monitoring reads them.
+//! Owns its sections and fields, whose names are Redis's since monitoring reads them.
 
 use std::fmt::Write;
 
 use super::connection::REDIS_VERSION;
-use super::spec::{Action, Flags, Row};
+use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow};
 use crate::broker::Broker;
 use crate::broker::stats::Counter;
-use crate::config::Permission;
 use crate::resp::push::ChannelKind;
 use crate::resp::request::Request;
 use crate::time::Now;
 
 /// The rows of this group.
-pub(super) const ROWS: &[Row] = &[
-    Row {
-        name: "info",
-        arity: -1,
-        flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
-        summary: "Returns information and statistics about the server.",
-        action: Action::Run(info),
-    },
-    Row {
-        name: "debug",
-        arity: -2,
-        flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE),
-        summary: "A container for debugging commands.",
-        action: Action::Subcommands(&[Row {
-            name: "debug|panic",
-            arity: 2,
-            flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE),
-            summary: "Panics in the handler, which ends this connection and no other.",
-            action: Action::Run(panic_on_demand),
-        }]),
-    },
-];
-
-/// Replies with the lines of a container's HELP.
-pub(super) fn help(context: &mut Context<'_>, container: &str, lines: &[&str]) {
-    let mut reply = context.reply();
-    reply.array(lines.len() + 3);
-    reply.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
-    for line in lines.iter().chain(&["HELP", "    Prints this help."]) {
-        reply.simple(line);
-    }
-}
-
-fn panic_on_demand(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
-    let allowed = match context.session.config().enable_debug_command {
-        Permission::No => false,
-        Permission::Local => context.session.client.address.is_local(),
-        Permission::Yes => true,
-    };
-    if !allowed {
-        return Err(Error::DebugNotAllowed);
-    }
-    panic!("DEBUG PANIC was called by client {}", context.session.id());
-}
+pub(super) const ROWS: &[Row] = &[Row {
+    name: "info",
+    arity: -1,
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
+    summary: "Returns information and statistics about the server.",
+    action: Action::Run(info),
+    ..Row::of(Group::Server)
+}];
 
 /// What INFO costs of a turn's budget: it looks at every client and every shard.
 const INFO_COST: usize = 1024;
