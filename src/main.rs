@@ -68,9 +68,7 @@ fn announce(launch: &Launch, entered: Result<(), String>) {
     tracing::info!("Hereabouts {version} starts, PID: {process}");
     match &launch.file {
         Some(file) => tracing::info!("Configuration loaded from {}", file.display()),
-        None => tracing::info!(
-            "No configuration file: these are the defaults and the flags; see --help for options"
-        ),
+        None => tracing::info!("Configuration loaded without a file; see --help for options"),
     }
     if let Err(warning) = entered {
         tracing::warn!("{warning}");
@@ -121,7 +119,7 @@ async fn serve(launch: Launch, logging: &Logging) -> Result<ExitCode, String> {
             cut_off => tracing::warn!("{cut_off} clients did not take their output in time. Ready to exit, bye bye..."),
         },
         name = signals.stop() => {
-            tracing::warn!("Received {name} again: clients are cut off. You insist... exiting now.");
+            tracing::warn!("Received {name} while stopping: clients are cut off. You insist... exiting now.");
             return Ok(ExitCode::FAILURE);
         }
     }

@@ -141,7 +141,7 @@ mod tests {
         let file = Some(PathBuf::from("a.conf"));
         assert_eq!(start(&["a.conf"]), (file.clone(), false, vec![]));
         assert_eq!(start(&["a.conf", "-"]), (file, true, vec![]));
-        assert_eq!(start(&["-", "--port", "1"]).1, true);
+        assert!(start(&["-", "--port", "1"]).1);
         takes(&["--requirepass", "-", "--port", "1"], &[&["requirepass", "-"], &["port", "1"]]);
     }
 

@@ -214,3 +214,14 @@ fn a_syslog_that_is_away_is_told_how_much_it_missed() {
     });
     assert_eq!(text.lines().count(), 10_004);
 }
+
+#[test]
+fn what_is_not_logged_is_not_even_looked_at() {
+    for (loglevel, hint) in [(LogLevel::Notice, LevelFilter::INFO), (LogLevel::Nothing, LevelFilter::OFF)] {
+        for syslog_enabled in [false, true] {
+            let config = Config { loglevel, syslog_enabled, ..Config::default() };
+            let (subscriber, _) = subscriber(&config, Path::new("")).unwrap();
+            assert_eq!(subscriber.max_level_hint(), Some(hint), "syslog {syslog_enabled}");
+        }
+    }
+}
