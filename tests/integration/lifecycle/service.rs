@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
+use hereabouts::config::Config;
 use rustix::process::Signal;
 
 use crate::support::{DEADLINE, Directory, Server, differs_from_oracle};
@@ -51,4 +52,15 @@ fn a_service_manager_that_does_not_listen_is_no_obstacle() {
     let server = Server::run(command);
     server.wait_for_log(|line| line.contains("# The service manager does not listen at NOTIFY_SOCKET"));
     server.client().call("PING", "+PONG\r\n");
+}
+
+#[test]
+fn the_unit_waits_for_as_long_as_the_server_takes() {
+    let unit = include_str!("../../../conf/hereabouts.service");
+    let value = |name: &str| {
+        unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).expect("the setting")
+    };
+    assert_eq!(value("Type"), "notify");
+    assert!(value("TimeoutStopSec").parse::<u64>().unwrap() > Config::default().shutdown_timeout.as_secs());
+    assert!(value("LimitNOFILE").parse::<usize>().unwrap() > Config::default().maxclients);
 }
