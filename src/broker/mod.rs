@@ -5,7 +5,7 @@
 //! [`Subscriptions::publish`].
 //!
 //! Lock order: a shard of channels, then patterns, then an outbox. The list of clients and the cleanup queue are
-//! taken alone. No lock is held for longer than one budget, and wakers are called when all are free.
+//! taken alone, and so is the request to stop. No lock is held for longer than one budget, and wakers are called when all are free.
 
 pub mod clients;
 pub mod session;
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::map::HashKeys;
+use crate::sync::Mutex;
 use crate::time::Now;
 
 use cleanup::Cleanup;
@@ -43,6 +44,15 @@ pub struct Identity {
     pub config_file: String,
 }
 
+/// How a client wants the server to stop. (SHUTDOWN.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopRequest {
+    /// When clients have what is queued for them.
+    Graceful,
+    /// Without waiting for them.
+    Now,
+}
+
 /// The state of this instance.
 pub struct Broker {
     /// Who this is.
@@ -57,6 +67,7 @@ pub struct Broker {
     pub stats: Stats,
     config: Arc<Config>,
     cleanup: Cleanup,
+    stop_request: Mutex<Option<StopRequest>>,
 }
 
 impl Broker {
@@ -70,7 +81,18 @@ impl Broker {
             stats: Stats::default(),
             config: Arc::new(config),
             cleanup: Cleanup::default(),
+            stop_request: Mutex::new(None),
         }
+    }
+
+    /// Notes that a client wants the server to stop, which is for whoever runs it to do. (SHUTDOWN.)
+    pub fn request_stop(&self, request: StopRequest) {
+        *self.stop_request.lock() = Some(request);
+    }
+
+    /// Whether, and how, a client wants the server to stop.
+    pub fn stop_requested(&self) -> Option<StopRequest> {
+        *self.stop_request.lock()
     }
 
     /// The configuration that the server started with.

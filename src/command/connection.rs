@@ -6,15 +6,13 @@ use super::spec::{Action, Flags, Group, Row};
 use super::subscribe::NAMES_PER_TURN;
 use super::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::broker::session::ReplyMode;
+use crate::config::REDIS_VERSION;
 use crate::pubsub::Kind;
 use crate::resp::Protocol;
 use crate::resp::request::{Request, parse_integer};
 use crate::sync::atomic::Ordering;
 
 const ALWAYS: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST);
-
-/// Redis's version whose behaviour this is. Clients decide by it what they may send.
-pub(super) const REDIS_VERSION: &str = "7.2.4";
 
 /// The rows of this group.
 pub(super) const ROWS: &[Row] = &[

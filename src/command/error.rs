@@ -51,6 +51,7 @@ pub enum Error {
     NotAllowedInTransaction,
     DenyBlocking(&'static str),
     DebugNotAllowed,
+    NoShutdown,
     TooManySubscriptions(usize),
     TooManyPatterns(usize),
     ChannelTooLong(usize),
@@ -153,6 +154,7 @@ impl Error {
             Error::WatchInsideMulti => "ERR WATCH inside MULTI is not allowed",
             Error::ExecAborted => "EXECABORT Transaction discarded because of previous errors.",
             Error::NotAllowedInTransaction => "ERR Command not allowed inside a transaction",
+            Error::NoShutdown => "ERR No shutdown in progress.",
             Error::DebugNotAllowed => {
                 "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run \
                  it from a local connection, otherwise you need to set this option in the configuration file, and \

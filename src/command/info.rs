@@ -4,11 +4,11 @@
 
 use std::fmt::Write;
 
-use super::connection::REDIS_VERSION;
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow};
 use crate::broker::Broker;
 use crate::broker::stats::Counter;
+use crate::config::REDIS_VERSION;
 use crate::resp::push::ChannelKind;
 use crate::resp::request::Request;
 use crate::time::Now;

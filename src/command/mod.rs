@@ -12,6 +12,7 @@ mod help;
 mod info;
 mod publish;
 mod pubsub;
+mod shutdown;
 mod spec;
 mod subscribe;
 pub mod table;

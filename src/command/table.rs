@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 use hashbrown::HashTable;
 
 use super::spec::{Action, Row};
-use super::{client, connection, debug, info, publish, pubsub, subscribe, transaction};
+use super::{client, connection, debug, info, publish, pubsub, shutdown, subscribe, transaction};
 
 /// The rows of every group, in the order in which a reader meets them.
-static GROUPS: [&[Row]; 8] = [
+static GROUPS: [&[Row]; 9] = [
     subscribe::ROWS,
     publish::ROWS,
     pubsub::ROWS,
@@ -19,6 +19,7 @@ static GROUPS: [&[Row]; 8] = [
     transaction::ROWS,
     info::ROWS,
     debug::ROWS,
+    shutdown::ROWS,
 ];
 
 /// No command's name is longer; longer ones need not be looked up.

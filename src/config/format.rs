@@ -410,3 +410,20 @@ fn output_limit(values: &[&[u8]]) -> Option<OutputLimit> {
         soft_duration: Duration::from_secs(seconds.into()),
     })
 }
+
+/// `replicaof`: a host and a port, or `no one`, which is the same as nothing.
+pub(super) struct Master;
+
+impl Check for Master {
+    fn canonical(&self, values: &[&[u8]]) -> Result<Vec<u8>, String> {
+        match values {
+            [] => Ok(Vec::new()),
+            [no, one] if no.eq_ignore_ascii_case(b"no") && one.eq_ignore_ascii_case(b"one") => Ok(Vec::new()),
+            [_, port] if Integer { least: 0, most: u16::MAX }.read(&mut 0, &[port]).is_err() => {
+                Err("Invalid master port".into())
+            }
+            [_, _] => Ok(values.join(&b' ')),
+            _ => Err("wrong number of arguments".into()),
+        }
+    }
+}

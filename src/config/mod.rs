@@ -1,8 +1,8 @@
 //! The configuration as resolved values: what every other part reads.
 //!
 //! Owns the struct and its defaults. Must not know who reads it. The way from text to it: `launch` puts `flags` (the
-//! command line) over `parse` (files), which look up each name in `options` (the table), whose rows write the fields
-//! by a `format`.
+//! command line; `redis_server` when started by that name) over `parse` (files), which look up each name in `options`
+//! (the table), whose rows write the fields by a `format`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,9 +15,14 @@ mod format;
 mod launch;
 mod parse;
 mod redis;
+mod redis_server;
 
 pub use launch::{Launch, Stop, load};
 pub use parse::{Notice, read_file};
+pub use redis_server::version_line;
+
+/// The version of Redis whose behaviour this is. Clients decide by it what they may send.
+pub const REDIS_VERSION: &str = "7.2.4";
 
 /// A limit on the output queued for one client: closed at `hard_bytes`, or when at or above `soft_bytes`
 /// without a break for longer than `soft_duration`. Zero bytes mean no limit. (Redis
@@ -63,6 +68,15 @@ pub enum LogLevel {
     Notice,
     Warning,
     Nothing,
+}
+
+/// `log-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines as Redis writes them.
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// Every option, resolved.
@@ -120,6 +134,18 @@ pub struct Config {
     pub loglevel: LogLevel,
     /// Path of the log, empty for standard output.
     pub logfile: String,
+    /// How a line of the log is written.
+    pub log_format: LogFormat,
+    /// Lines go to syslog as well.
+    pub syslog_enabled: bool,
+    /// By which name syslog knows the lines.
+    pub syslog_ident: String,
+    /// Number of the syslog facility, as in RFC 3164.
+    pub syslog_facility: u8,
+    /// Working directory, from which relative paths are seen.
+    pub dir: String,
+    /// File that holds the process id while the server runs.
+    pub pidfile: Option<PathBuf>,
     /// What was set of Redis's options that have no meaning here, by name: CONFIG GET shows it again.
     pub ignored: BTreeMap<&'static str, Vec<u8>>,
 }
@@ -163,6 +189,12 @@ impl Default for Config {
             enable_debug_command: Permission::No,
             loglevel: LogLevel::Notice,
             logfile: String::new(),
+            log_format: LogFormat::Text,
+            syslog_enabled: false,
+            syslog_ident: "redis".to_owned(),
+            syslog_facility: 16,
+            dir: ".".to_owned(),
+            pidfile: None,
             ignored: BTreeMap::new(),
         }
     }

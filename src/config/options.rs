@@ -8,7 +8,7 @@ use super::format::{
     Bytes, Check, Format, Integer, LimitsByClass, Memory, Milliseconds, Named, Octal, Path, Port, Seconds,
     Text, Words, YesNo,
 };
-use super::{Config, LogLevel, Permission, redis};
+use super::{Config, LogFormat, LogLevel, Permission, redis};
 
 /// An option.
 pub struct Row {
@@ -30,6 +30,8 @@ pub struct Row {
     pub doc: &'static str,
     /// What becomes of its value.
     pub fate: Fate,
+    /// Of an option that is not served: what the operator who sets it expects and does not get, worth a warning.
+    pub missed: Option<&'static str>,
 }
 
 /// What becomes of an option's value.
@@ -118,6 +120,7 @@ impl Row {
             accumulates: false,
             doc,
             fate,
+            missed: None,
         }
     }
 
@@ -137,6 +140,7 @@ impl Row {
             accumulates: false,
             doc: reason,
             fate: Fate::Ignored(Checked(format)),
+            missed: None,
         }
     }
 
@@ -159,6 +163,10 @@ impl Row {
 
     pub(super) const fn several(self) -> Row {
         Row { several: true, ..self }
+    }
+
+    pub(super) const fn missed(self, missed: &'static str) -> Row {
+        Row { missed: Some(missed), ..self }
     }
 
     pub(super) const fn accumulating(self) -> Row {
@@ -199,6 +207,19 @@ const LOG_LEVELS: Named<LogLevel> = Named(&[
     ("notice", LogLevel::Notice),
     ("warning", LogLevel::Warning),
     ("nothing", LogLevel::Nothing),
+]);
+const LOG_FORMATS: Named<LogFormat> = Named(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+/// By their numbers in RFC 3164.
+const FACILITIES: Named<u8> = Named(&[
+    ("user", 1),
+    ("local0", 16),
+    ("local1", 17),
+    ("local2", 18),
+    ("local3", 19),
+    ("local4", 20),
+    ("local5", 21),
+    ("local6", 22),
+    ("local7", 23),
 ]);
 const PERMISSIONS: Named<Permission> =
     Named(&[("no", Permission::No), ("yes", Permission::Yes), ("local", Permission::Local)]);
@@ -408,6 +429,56 @@ static SERVED: &[Row] = &[
         "",
         field!(logfile, Text),
         "File to log to, opened again on SIGHUP; empty for standard output, which is what service managers read.",
+    )
+    .immutable(),
+    Row::served(
+        "log-format",
+        "text|json",
+        "text",
+        field!(log_format, LOG_FORMATS),
+        "How a line of the log is written, in logfile or to standard output: as Redis writes it, or as a JSON object \
+         with timestamp (RFC 3339, UTC), level, message and what else the event has.",
+    )
+    .immutable(),
+    Row::served(
+        "syslog-enabled",
+        "yes|no",
+        "no",
+        field!(syslog_enabled, YesNo),
+        "Lines go to syslog (/dev/log) as well. While nobody takes them there they are counted, not waited for.",
+    )
+    .immutable(),
+    Row::served(
+        "syslog-ident",
+        "name",
+        "redis",
+        field!(syslog_ident, Text),
+        "By which name syslog knows the lines. Redis's default, so that its filters go on to work.",
+    )
+    .immutable(),
+    Row::served(
+        "syslog-facility",
+        "user|local0|...|local7",
+        "local0",
+        field!(syslog_facility, FACILITIES),
+        "By which facility syslog knows the lines. Redis's default.",
+    )
+    .immutable(),
+    Row::served(
+        "dir",
+        "path",
+        ".",
+        field!(dir, Text),
+        "Working directory: relative paths of logfile, unixsocket and pidfile are seen from there. If it cannot be \
+         entered the server stays where it was started, and says so.",
+    )
+    .immutable(),
+    Row::served(
+        "pidfile",
+        "path",
+        "",
+        field!(pidfile, Path),
+        "File that holds the process id while the server runs; none by default, as service managers need none.",
     )
     .immutable(),
 ];

@@ -3,7 +3,7 @@
 //! Owns their names, Redis's syntax and defaults, and for each the reason why it is not served. Must not know how
 //! rows are used.
 
-use super::format::{Bytes, Integer, Memory, OneOf, Words, YesNo};
+use super::format::{Bytes, Integer, Master, Memory, OneOf, Words, YesNo};
 use super::options::Row;
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -21,7 +21,8 @@ const REPLICAS: &str = "There are no replicas.";
 const CLUSTER: &str = "There is no Redis Cluster.";
 const SCRIPTS: &str = "There are no scripts that could run for long.";
 const SUPERVISION: &str = "The server runs in the foreground; a service manager takes care of it.";
-const LOG: &str = "The log goes to logfile or to standard output.";
+const READINESS: &str =
+    "Whoever sets NOTIFY_SOCKET, as systemd does, is told when the server is ready and when it stops.";
 const RUNTIME: &str = "Threads and memory are managed differently: see worker-threads.";
 const OUTGOING: &str = "There are no outgoing connections of Redis's kind.";
 const TIMING: &str = "Commands are not timed one by one.";
@@ -57,7 +58,6 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("aof-rewrite-incremental-fsync", &YesNo, "yes", STORAGE),
     Row::ignored("save", &WORDS, "3600 1 300 100 60 10000", STORAGE).accumulating(),
     Row::ignored("dbfilename", &Bytes, "dump.rdb", STORAGE),
-    Row::ignored("dir", &Bytes, ".", STORAGE),
     Row::ignored("stop-writes-on-bgsave-error", &YesNo, "yes", STORAGE),
     Row::ignored("rdbcompression", &YesNo, "yes", STORAGE),
     Row::ignored("rdbchecksum", &YesNo, "yes", STORAGE).immutable(),
@@ -106,7 +106,11 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("lfu-log-factor", &INT, "10", KEYS),
     Row::ignored("lfu-decay-time", &INT, "1", KEYS),
     Row::ignored("maxmemory-clients", &Bytes, "0", CLIENT_MEMORY),
-    Row::ignored("replicaof", &WORDS, "", REPLICAS).alias("slaveof").several().immutable(),
+    Row::ignored("replicaof", &Master, "", REPLICAS)
+        .alias("slaveof")
+        .several()
+        .immutable()
+        .missed("This server follows no master: what is published there does not arrive here."),
     Row::ignored("masterauth", &Bytes, "", REPLICAS),
     Row::ignored("masteruser", &Bytes, "", REPLICAS),
     Row::ignored("replica-serve-stale-data", &YesNo, "yes", REPLICAS).alias("slave-serve-stale-data"),
@@ -136,7 +140,9 @@ pub(super) static UNSERVED: &[Row] = &[
         "ignore",
         REPLICAS,
     ),
-    Row::ignored("cluster-enabled", &YesNo, "no", CLUSTER).immutable(),
+    Row::ignored("cluster-enabled", &YesNo, "no", CLUSTER).immutable().missed(
+        "This server stands alone: it joins no Redis Cluster, has no slots, and knows only its own clients.",
+    ),
     Row::ignored("cluster-config-file", &Bytes, "nodes.conf", CLUSTER).immutable(),
     Row::ignored("cluster-node-timeout", &LONG, "15000", CLUSTER),
     Row::ignored("cluster-port", &PORT, "0", CLUSTER).immutable(),
@@ -163,8 +169,7 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("cluster-link-sendbuf-limit", &MEMORY, "0", CLUSTER),
     Row::ignored("busy-reply-threshold", &LONG, "5000", SCRIPTS).alias("lua-time-limit"),
     Row::ignored("daemonize", &YesNo, "no", SUPERVISION).immutable(),
-    Row::ignored("pidfile", &Bytes, "", SUPERVISION).immutable(),
-    Row::ignored("supervised", &OneOf(&["upstart", "systemd", "auto", "no"]), "no", SUPERVISION).immutable(),
+    Row::ignored("supervised", &OneOf(&["upstart", "systemd", "auto", "no"]), "no", READINESS).immutable(),
     Row::ignored("set-proc-title", &YesNo, "yes", SUPERVISION).immutable(),
     Row::ignored("proc-title-template", &Bytes, "{title} {listen-addr} {server-mode}", SUPERVISION),
     Row::ignored("always-show-logo", &YesNo, "no", SUPERVISION).immutable(),
@@ -174,15 +179,6 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("crash-memcheck-enabled", &YesNo, "yes", SUPERVISION),
     Row::ignored("oom-score-adj", &OneOf(&["no", "yes", "relative", "absolute"]), "no", SUPERVISION),
     Row::ignored("oom-score-adj-values", &WORDS, "0 200 800", SUPERVISION).several(),
-    Row::ignored("syslog-enabled", &YesNo, "no", LOG).immutable(),
-    Row::ignored("syslog-ident", &Bytes, "redis", LOG).immutable(),
-    Row::ignored(
-        "syslog-facility",
-        &OneOf(&["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]),
-        "local0",
-        LOG,
-    )
-    .immutable(),
     Row::ignored("io-threads", &Integer { least: 1, most: 128 }, "1", RUNTIME).immutable(),
     Row::ignored("io-threads-do-reads", &YesNo, "no", RUNTIME).immutable(),
     Row::ignored("server-cpulist", &Bytes, "", RUNTIME).alias("server_cpulist").immutable(),

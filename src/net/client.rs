@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -201,12 +202,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.turn(0);
                 true
             }
-            Event::Finished | Event::Lost => false,
+            Event::Lost => {
+                self.log_end(format_args!("Client closed connection"));
+                false
+            }
+            Event::Finished => {
+                self.log_end(format_args!("Closed client connection"));
+                false
+            }
             Event::Closed(reason) => {
-                tracing::debug!(id = self.interpreter.session.id(), ?reason, "Client connection ends");
+                self.log_end(format_args!("Closing client connection ({reason:?})"));
                 reason == CloseReason::OutputLimit && self.say_farewell()
             }
         }
+    }
+
+    /// Only with `loglevel verbose`, and otherwise nothing is looked at.
+    fn log_end(&self, how: fmt::Arguments<'_>) {
+        let client = &self.interpreter.session.client;
+        tracing::debug!("{how} id={} addr={} name={}", client.id, client.address, client.name());
     }
 
     /// The client was too slow. If it still reads it gets the rest of the frame that has begun; it is nobody's receiver
@@ -339,6 +353,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if self.interpreter.suspended().is_some() {
             self.shared.flush.notify_one();
+        }
+        if session.closing && broker.stop_requested().is_some() {
+            self.shared.stop.notify_one();
         }
         let pushes = std::mem::take(&mut workspace.pushes);
         let most =

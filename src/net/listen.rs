@@ -105,6 +105,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let id = shared.broker.clients.next_id();
+    tracing::debug!(id, "Accepted {peer}");
     let client = Arc::new(Client::new(id, peer, local, descriptor, shared.clock.now()));
     tokio::spawn(Connection::new(shared.clone(), stream, client));
 }

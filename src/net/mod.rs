@@ -8,6 +8,7 @@ mod flush;
 mod listen;
 pub mod logging;
 mod output;
+pub mod process;
 pub mod server;
 mod tick;
 mod transport;
@@ -27,4 +28,6 @@ struct Shared {
     flush: Notify,
     /// A connection has ended.
     gone: Notify,
+    /// A client wants the server to stop.
+    stop: Notify,
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::transport::{Clock, entropy, listen, processor_time, reserve_descriptors, resident_bytes};
 use super::{Shared, flush, listen as accepting, tick};
 use crate::broker::clients::Address;
-use crate::broker::{Broker, Identity};
+use crate::broker::{Broker, Identity, StopRequest};
 use crate::config::Config;
 use crate::map::HashKeys;
 
@@ -56,7 +56,13 @@ impl Server {
             processor_time,
         };
         let broker = Broker::new(config, identity, keys, clock.now());
-        let shared = Arc::new(Shared { broker, clock, flush: Notify::new(), gone: Notify::new() });
+        let shared = Arc::new(Shared {
+            broker,
+            clock,
+            flush: Notify::new(),
+            gone: Notify::new(),
+            stop: Notify::new(),
+        });
         let mut background = JoinSet::new();
         background.spawn(flush::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
@@ -83,6 +89,16 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         accepting::serve(&self.shared, stream, Address::Internal, Address::Internal, -1);
+    }
+
+    /// Waits until a client wants the server to stop. (SHUTDOWN.)
+    pub async fn stop_requested(&self) -> StopRequest {
+        loop {
+            if let Some(request) = self.shared.broker.stop_requested() {
+                return request;
+            }
+            self.shared.stop.notified().await;
+        }
     }
 
     /// Stops: accepts nobody any more, writes what is queued, and ends when all clients are gone or `timeout` is over.

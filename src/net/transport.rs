@@ -124,7 +124,13 @@ pub(super) fn listen(config: &Config) -> Result<(Vec<Listener>, Option<u16>), St
                         listeners.push(Listener::Tcp(listener));
                     }
                     Err(error) if optional && is_absent(&error) => {}
-                    Err(error) => return Err(format!("bind {name}, port {}: {error}", address.port())),
+                    // Redis's words, which scripts look for, and the option.
+                    Err(error) => {
+                        let port = address.port();
+                        return Err(format!(
+                            "Failed listening on port {port} (tcp), aborting: bind {name}: {error}"
+                        ));
+                    }
                 }
             }
         }
@@ -216,4 +222,52 @@ pub(super) fn reserve_descriptors(maxclients: usize) -> usize {
     let raised = Rlimit { current: Some(possible), maximum: limits.maximum };
     let granted = if setrlimit(Resource::Nofile, raised).is_ok() { possible } else { current };
     usize::try_from(granted.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX).clamp(1, maxclients)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream as Blocking};
+
+    use super::*;
+
+    fn config(tcp_backlog: u32) -> Config {
+        Config { bind: vec!["127.0.0.1".to_owned()], port: Some(0), tcp_backlog, ..Config::default() }
+    }
+
+    /// How many of 50 connections in turn the kernel takes, if nobody accepts and each may take this long.
+    async fn taken(tcp_backlog: u32, patience: Duration) -> usize {
+        let (_listeners, port) = listen(&config(tcp_backlog)).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap()));
+        let connect = |_: &usize| Blocking::connect_timeout(&address, patience).ok();
+        // Kept, as one that is closed leaves its place.
+        let connections: Vec<Blocking> = (0..50).map_while(|number| connect(&number)).collect();
+        connections.len()
+    }
+
+    #[tokio::test]
+    async fn so_many_connections_wait_as_the_backlog_says() {
+        assert_eq!(taken(511, Duration::from_secs(60)).await, 50);
+        let few = taken(2, Duration::from_millis(100)).await;
+        assert!((2..50).contains(&few), "{few}");
+    }
+
+    #[tokio::test]
+    async fn the_kernel_asks_whether_the_other_side_is_alive() {
+        let (listeners, port) = listen(&config(511)).unwrap();
+        let connect = || Blocking::connect((Ipv4Addr::LOCALHOST, port.unwrap())).unwrap();
+        for (seconds, interval) in [(90, 30), (300, 100), (1, 1)] {
+            let _client = connect();
+            let Accepted::Tcp(stream, _) = listeners[0].accept().await.unwrap() else { panic!("TCP") };
+            prepare(&stream, Duration::from_secs(seconds)).unwrap();
+            let socket = SockRef::from(&stream);
+            assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(seconds));
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(interval));
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        }
+        let _client = connect();
+        let Accepted::Tcp(stream, _) = listeners[0].accept().await.unwrap() else { panic!("TCP") };
+        prepare(&stream, Duration::ZERO).unwrap();
+        assert!(!SockRef::from(&stream).keepalive().unwrap());
+    }
 }
