@@ -135,13 +135,17 @@ const OBJECT: &[Row] = &[
 
 const OBJECT_HELP: &[&str] = &[
     "ENCODING <key>",
-    "    Return how the value of <key> is represented. There are no keys: null.",
+    "    Return the kind of internal representation used in order to store the value",
+    "    associated with a <key>.",
     "FREQ <key>",
-    "    Return how often <key> is used. There are no keys: null.",
+    "    Return the access frequency index of the <key>. The returned integer is",
+    "    proportional to the logarithm of the recent access frequency of the key.",
     "IDLETIME <key>",
-    "    Return for how long <key> was not used. There are no keys: null.",
+    "    Return the idle time of the <key>, that is the approximated number of",
+    "    seconds elapsed since the last access to the key.",
     "REFCOUNT <key>",
-    "    Return the number of references to the value of <key>. There are no keys: null.",
+    "    Return the number of references of the value associated with the specified",
+    "    <key>.",
 ];
 
 const fn inspection(name: &'static str, summary: &'static str) -> Row {

@@ -29,6 +29,9 @@ const SCRIPTS: &[Script] = &[
     },
 ];
 
+/// Length of a digest.
+const DIGEST_BYTES: usize = 40;
+
 /// A script that is known.
 struct Script {
     text: &'static str,
@@ -204,6 +207,9 @@ fn eval(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> 
 }
 
 fn evalsha(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
+    if request.argument(1).len() != DIGEST_BYTES {
+        return Err(Error::NoScript);
+    }
     let keys = count_keys(request)?;
     Script::with_digest(request.argument(1)).ok_or(Error::NoScript)?;
     broadcast(context, request, keys)
