@@ -109,7 +109,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "xrange",
         arity: -4,
         flags: Flags::READONLY,
-        summary: "Returns the messages of a stream: none. (Centrifugo asks when it starts.)",
+        summary: "Returns the messages of a stream, for which Centrifugo asks when it starts: none.",
         action: Action::Run(xrange),
         ..Row::of(Group::Stream)
     },
