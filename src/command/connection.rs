@@ -252,6 +252,10 @@ fn finish_reset(context: &mut Context<'_>) {
 
 fn select(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let database = parse_integer(request.argument(1)).ok_or(Error::NotInteger)?;
+    let (least, most) = (i64::from(i32::MIN), i64::from(i32::MAX));
+    if !(least..=most).contains(&database) {
+        return Err(Error::OutOfRange { least, most });
+    }
     let databases = context.session.config().databases;
     let database = u32::try_from(database).ok().filter(|database| *database < databases);
     let database = database.ok_or(Error::DatabaseOutOfRange)?;

@@ -26,6 +26,13 @@ pub enum Error {
     NoPasswordSet,
     Syntax,
     NotInteger,
+    OutOfRange {
+        least: i64,
+        most: i64,
+    },
+    NotPositive,
+    TimeoutNotInteger,
+    TimeoutNegative,
     DatabaseOutOfRange,
     UnsupportedProtocol,
     ProtocolNotInteger,
@@ -35,7 +42,10 @@ pub enum Error {
     InfoCharacters(Vec<u8>),
     InfoAttribute(Vec<u8>),
     UnrecognizedOption(Vec<u8>),
-    ChannelsArity(Vec<u8>),
+    SubcommandArity {
+        name: Vec<u8>,
+        container: &'static str,
+    },
     NoSuchClient,
     NoSuchUser(Vec<u8>),
     UnknownClientType(Vec<u8>),
@@ -52,6 +62,25 @@ pub enum Error {
     DenyBlocking(&'static str),
     DebugNotAllowed,
     NoShutdown,
+    ProtocolTypeName,
+    Resp3Only,
+    /// What DEBUG ERROR was told to say.
+    Chosen(Vec<u8>),
+    NegativeKeys,
+    TooManyKeys,
+    NoScript,
+    NoScriptRunning,
+    ScriptFlushOption,
+    FunctionFlushOption,
+    NoLibraryName,
+    UnknownArgument(Vec<u8>),
+    ClusterDisabled,
+    NoReplicas,
+    NoAppendOnlyFile,
+    InvalidCursor,
+    InvalidStreamId,
+    InvalidStreamStart,
+    InvalidStreamEnd,
     TooManySubscriptions(usize),
     TooManyPatterns(usize),
     ChannelTooLong(usize),
@@ -76,9 +105,10 @@ impl Error {
                 let reason = reason.strip_prefix(b"ERR ").unwrap_or(reason);
                 [b"EXECABORT Transaction discarded because of: ", reason].concat()
             }
-            Error::ChannelsArity(name) => {
-                let rest = b"'. Try PUBSUB HELP.";
-                [b"ERR unknown subcommand or wrong number of arguments for '", &**name, rest].concat()
+            Error::SubcommandArity { name, container } => {
+                let name = &name[..name.len().min(ECHOED_BYTES_MAX)];
+                let begin = b"ERR unknown subcommand or wrong number of arguments for '";
+                [begin, name, b"'. Try ", container.as_bytes(), b" HELP."].concat()
             }
             Error::HelloOption(option) => [b"ERR Syntax error in HELLO option '", &**option, b"'"].concat(),
             Error::InfoCharacters(attribute) => {
@@ -88,6 +118,8 @@ impl Error {
                 [b"ERR Unrecognized option '", &**option, b"'"].concat()
             }
             Error::UnknownClientType(kind) => [b"ERR Unknown client type '", &**kind, b"'"].concat(),
+            Error::UnknownArgument(argument) => [b"ERR Unknown argument ", &**argument].concat(),
+            Error::Chosen(text) => text.clone(),
             Error::NoSuchUser(user) => [b"ERR No such user '", &**user, b"'"].concat(),
             other => other.plain_text().into_bytes(),
         }
@@ -118,6 +150,9 @@ impl Error {
             }
             Error::TransactionTooLong(most) => {
                 format!("ERR transaction queue is longer than {most} commands (max-multi-commands)")
+            }
+            Error::OutOfRange { least, most } => {
+                format!("ERR value is out of range, value must between {least} and {most}")
             }
             other => other.fixed_text().to_owned(),
         }
@@ -160,8 +195,44 @@ impl Error {
                  it from a local connection, otherwise you need to set this option in the configuration file, and \
                  then restart the server."
             }
+            other => other.text_without_keys(),
+        }
+    }
+
+    /// Of commands for which there is nothing here that they could work on.
+    fn text_without_keys(&self) -> &'static str {
+        match self {
+            Error::NotPositive => "ERR value is out of range, must be positive",
+            Error::TimeoutNotInteger => "ERR timeout is not an integer or out of range",
+            Error::TimeoutNegative => "ERR timeout is negative",
+            Error::ProtocolTypeName => {
+                "ERR Wrong protocol type name. Please use one of the following: \
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+            }
+            Error::Resp3Only => "ERR RESP2 is not supported by this command",
+            Error::NegativeKeys => "ERR Number of keys can't be negative",
+            Error::TooManyKeys => "ERR Number of keys can't be greater than number of args",
+            Error::NoScript => "NOSCRIPT No matching script. Please use EVAL.",
+            Error::NoScriptRunning => "NOTBUSY No scripts in execution right now.",
+            Error::ScriptFlushOption => "ERR SCRIPT FLUSH only support SYNC|ASYNC option",
+            Error::FunctionFlushOption => "ERR FUNCTION FLUSH only supports SYNC|ASYNC option",
+            Error::NoLibraryName => "ERR library name argument was not given",
+            Error::ClusterDisabled => "ERR This instance has cluster support disabled",
+            Error::NoReplicas => "ERR This server stores nothing, so that it cannot be a replica",
+            Error::NoAppendOnlyFile => {
+                "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+            }
+            Error::InvalidCursor => "ERR invalid cursor",
+            Error::InvalidStreamId => "ERR Invalid stream ID specified as stream command argument",
+            Error::InvalidStreamStart => "ERR invalid start ID for the interval",
+            Error::InvalidStreamEnd => "ERR invalid end ID for the interval",
             _ => "ERR syntax error",
         }
+    }
+
+    /// The error for a container that does not know the subcommand with so many arguments.
+    pub fn subcommand_arity(request: Request<'_>, container: &'static str) -> Error {
+        Error::SubcommandArity { name: request.argument(1).to_vec(), container }
     }
 
     /// The error for a command that nobody knows, repeating what was sent.

@@ -5,13 +5,17 @@
 //! wait. Start with [`Interpreter::execute`].
 
 mod client;
+mod cluster;
 mod connection;
 mod debug;
 mod error;
 mod help;
 mod info;
+mod keyspace;
 mod publish;
 mod pubsub;
+mod scripting;
+mod server;
 mod shutdown;
 mod spec;
 mod subscribe;
@@ -20,6 +24,7 @@ mod transaction;
 
 use std::collections::VecDeque;
 use std::task::Waker;
+use std::time::Duration;
 
 pub use error::Error;
 pub use spec::{Action, Flags, Handler, Row};
@@ -61,6 +66,8 @@ pub struct Workspace {
     pub pushes: usize,
     /// What the turn came to.
     pub counts: TurnCounts,
+    /// When the command goes on that [sleeps](Progress::Sleep), counted from the start of the process.
+    pub wake_at: Duration,
     burst: Burst,
     frame: FrameBuffer,
 }
@@ -141,7 +148,7 @@ pub trait Resume: Send {
 fn resume_now(context: &mut Context<'_>, mut work: impl Resume + 'static) -> Result<Flow, Error> {
     Ok(match work.resume(context)? {
         Progress::Done => Flow::Done,
-        Progress::Yield | Progress::Wait => Flow::Later(Box::new(work)),
+        Progress::Yield | Progress::Wait | Progress::Sleep => Flow::Later(Box::new(work)),
     })
 }
 
@@ -154,6 +161,8 @@ pub enum Progress {
     Yield,
     /// A fan-out must end first; go on when the outbox says so.
     Wait,
+    /// Go on at [`Workspace::wake_at`].
+    Sleep,
 }
 
 /// Executes a client's requests, one after the other.
@@ -356,6 +365,9 @@ fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Resul
     if !row.accepts(request.len()) {
         return Err(Error::WrongArity(row.name));
     }
+    if row.flags.has(Flags::PROTECTED) && !debug::is_allowed(context.session) {
+        return Err(Error::DebugNotAllowed);
+    }
     authorize(context.session, row, request)?;
     let in_transaction = context.transaction.is_some();
     if in_transaction && row.flags.has(Flags::NO_MULTI) {
@@ -406,6 +418,7 @@ fn run(context: &mut Context<'_>, row: &Row, request: Request<'_>) -> Result<Flo
     match row.action {
         Action::Run(handler) => handler(context, request),
         Action::Subcommands(_) => Err(Error::WrongArity(row.name)),
+        Action::Refuse(error) => Err(error.clone()),
     }
 }
 

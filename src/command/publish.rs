@@ -48,7 +48,9 @@ pub(super) const ROWS: &[Row] = &[
         arity: -3,
         flags: PUBLISHING,
         summary: "Posts one message to several channels.",
-        action: Action::Run(mpublish),
+        action: Action::Run(|context, request| {
+            publish_to_each(context, request, Spread { payload: 1, next: 2, counted: true })
+        }),
         ..Row::of(Group::Pubsub)
     },
 ];
@@ -208,6 +210,13 @@ fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload
     published
 }
 
+/// Receivers of messages whose fan-out went on elsewhere; nothing if it still does.
+fn take_delivered(context: &mut Context<'_>, messages: usize) -> Option<u64> {
+    let receivers = context.session.outbox().take_completion()?;
+    context.workspace.counts.delivered += receivers * messages as u64;
+    Some(receivers)
+}
+
 /// Publishes whose fan-out goes on elsewhere.
 struct PublishRest {
     messages: usize,
@@ -215,8 +224,7 @@ struct PublishRest {
 
 impl Resume for PublishRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        let Some(receivers) = context.session.outbox().take_completion() else { return Ok(Progress::Wait) };
-        context.workspace.counts.delivered += receivers * self.messages as u64;
+        let Some(receivers) = take_delivered(context, self.messages) else { return Ok(Progress::Wait) };
         for _ in 0..self.messages {
             context.reply().integer(receivers as i64);
         }
@@ -224,60 +232,84 @@ impl Resume for PublishRest {
     }
 }
 
-fn mpublish(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
-    for channel in request.arguments_from(2) {
+/// One message to several channels: where in the request they stand.
+#[derive(Clone, Copy)]
+pub(super) struct Spread {
+    /// The argument that is the message.
+    pub(super) payload: usize,
+    /// The argument that is the next channel; all from there on are channels.
+    pub(super) next: usize,
+    /// The receivers of each channel are told. Otherwise the reply is null.
+    pub(super) counted: bool,
+}
+
+/// Publishes the message to each channel in turn. A channel that is refused refuses all.
+pub(super) fn publish_to_each(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    mut spread: Spread,
+) -> Result<Flow, Error> {
+    for channel in request.arguments_from(spread.next) {
         check_name(context, channel)?;
     }
-    context.reply().array(request.len() - 2);
-    let shared = shared_if_large(request.argument(1));
-    let mut next = 2;
-    let progress = mpublish_some(context, request, shared.as_ref(), &mut next);
+    if spread.counted {
+        context.reply().array(request.len() - spread.next);
+    }
+    let shared = shared_if_large(request.argument(spread.payload));
+    let progress = spread_some(context, request, shared.as_ref(), &mut spread);
     if progress == Progress::Done {
         return Ok(Flow::Done);
     }
     let waits = progress == Progress::Wait;
-    Ok(Flow::Later(Box::new(MpublishRest { request: request.to_owned(), shared, next, waits })))
+    Ok(Flow::Later(Box::new(SpreadRest { request: request.to_owned(), shared, spread, waits })))
 }
 
 /// Publishes to the channels from `next` on. `Wait`: the one before `next` is not finished.
-fn mpublish_some(
+fn spread_some(
     context: &mut Context<'_>,
     request: Request<'_>,
     shared: Option<&Bytes>,
-    next: &mut usize,
+    spread: &mut Spread,
 ) -> Progress {
-    let payload = shared.map_or(Payload::Small(request.argument(1)), Payload::Shared);
-    while *next < request.len() {
+    let payload = shared.map_or(Payload::Small(request.argument(spread.payload)), Payload::Shared);
+    while spread.next < request.len() {
         if context.workspace.budget == 0 {
             return Progress::Yield;
         }
         context.workspace.spend(1);
-        let published = deliver(context, ChannelKind::Global, request.argument(*next), payload);
-        *next += 1;
+        let published = deliver(context, ChannelKind::Global, request.argument(spread.next), payload);
+        spread.next += 1;
         match published {
-            Published::Delivered(receivers) => context.reply().integer(receivers as i64),
+            Published::Delivered(receivers) if spread.counted => context.reply().integer(receivers as i64),
+            Published::Delivered(_) => {}
             Published::Unfinished => return Progress::Wait,
             Published::Separately => unreachable!("only several messages are told to go separately"),
         }
     }
+    if !spread.counted {
+        context.reply().null();
+    }
     Progress::Done
 }
 
-struct MpublishRest {
+struct SpreadRest {
     request: OwnedRequest,
     /// The payload, if it is large: one copy for all channels.
     shared: Option<Bytes>,
-    next: usize,
+    spread: Spread,
     waits: bool,
 }
 
-impl Resume for MpublishRest {
+impl Resume for SpreadRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        if self.waits && (PublishRest { messages: 1 }).resume(context)? == Progress::Wait {
-            return Ok(Progress::Wait);
+        if self.waits {
+            let Some(receivers) = take_delivered(context, 1) else { return Ok(Progress::Wait) };
+            if self.spread.counted {
+                context.reply().integer(receivers as i64);
+            }
         }
         let progress =
-            mpublish_some(context, self.request.as_request(), self.shared.as_ref(), &mut self.next);
+            spread_some(context, self.request.as_request(), self.shared.as_ref(), &mut self.spread);
         self.waits = progress == Progress::Wait;
         Ok(progress)
     }

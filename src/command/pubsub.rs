@@ -146,7 +146,7 @@ impl Resume for NumsubRest {
 
 fn channels(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
     if request.len() > 3 {
-        return Err(Error::ChannelsArity(request.argument(1).to_vec()));
+        return Err(Error::subcommand_arity(request, "PUBSUB"));
     }
     let pattern = (request.len() == 3).then(|| request.argument(2).to_vec());
     let longest = context.session.config().max_pattern_length;

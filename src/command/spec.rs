@@ -41,6 +41,14 @@ impl Flags {
     pub const SKIP_SLOWLOG: Flags = Flags(1 << 10);
     /// Redis `sentinel`.
     pub const SENTINEL: Flags = Flags(1 << 11);
+    /// Redis `write`.
+    pub const WRITE: Flags = Flags(1 << 12);
+    /// Redis `readonly`.
+    pub const READONLY: Flags = Flags(1 << 13);
+    /// Redis `no_async_loading`.
+    pub const NO_ASYNC_LOADING: Flags = Flags(1 << 14);
+    /// Redis `skip_monitor`.
+    pub const SKIP_MONITOR: Flags = Flags(1 << 15);
     /// Allowed to a RESP2 client that has subscriptions.
     pub const SUBSCRIBED_MODE: Flags = Flags(1 << 16);
     /// Executed inside MULTI at once instead of being queued.
@@ -49,6 +57,14 @@ impl Flags {
     pub const DELIVERS: Flags = Flags(1 << 18);
     /// Replies with confirmations, which CLIENT REPLY does not silence.
     pub const CONFIRMS: Flags = Flags(1 << 19);
+    /// Redis `no_mandatory_keys`.
+    pub const NO_MANDATORY_KEYS: Flags = Flags(1 << 20);
+    /// Redis `movablekeys`.
+    pub const MOVABLE_KEYS: Flags = Flags(1 << 21);
+    /// Redis `may_replicate`, which COMMAND INFO does not show: held up by CLIENT PAUSE WRITE.
+    pub const MAY_REPLICATE: Flags = Flags(1 << 22);
+    /// Redis `protected`, which COMMAND INFO does not show: an option says who may use it.
+    pub const PROTECTED: Flags = Flags(1 << 23);
 
     /// Both sets of facts.
     pub const fn and(self, other: Flags) -> Flags {
@@ -68,17 +84,22 @@ pub enum Action {
     Run(Handler),
     /// The first argument names one of these.
     Subcommands(&'static [Row]),
+    /// It is known, and answered with this error, as Redis does while it is not set up for it.
+    Refuse(&'static Error),
 }
 
 /// Redis's grouping of commands: by it COMMAND DOCS and help are ordered, and each is an ACL category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Group {
+    Cluster,
     Connection,
     Generic,
     Pubsub,
     Scripting,
     Server,
+    Stream,
+    String,
     Transactions,
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow, Progress, Resume, Workspace, flush};
+use super::{Context, Error, Flow, Progress, Resume, Workspace, flush, resume_now};
 use crate::outbox::Refused;
 use crate::pubsub::Kind;
 use crate::resp::reply::Reply;
@@ -193,10 +193,7 @@ fn unsubscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> R
         write_unsubscribed(context, kind, None, count);
         return Ok(Flow::Done);
     }
-    Ok(match rest.resume(context)? {
-        Progress::Done => Flow::Done,
-        Progress::Yield | Progress::Wait => Flow::Later(Box::new(rest)),
-    })
+    resume_now(context, rest)
 }
 
 fn unsubscribe_some(

@@ -7,17 +7,24 @@ use std::sync::LazyLock;
 use hashbrown::HashTable;
 
 use super::spec::{Action, Row};
-use super::{client, connection, debug, info, publish, pubsub, shutdown, subscribe, transaction};
+use super::{
+    client, cluster, connection, debug, info, keyspace, publish, pubsub, scripting, server, shutdown,
+    subscribe, transaction,
+};
 
 /// The rows of every group, in the order in which a reader meets them.
-static GROUPS: [&[Row]; 9] = [
+static GROUPS: &[&[Row]] = &[
     subscribe::ROWS,
     publish::ROWS,
     pubsub::ROWS,
     connection::ROWS,
     client::ROWS,
     transaction::ROWS,
+    scripting::ROWS,
     info::ROWS,
+    server::ROWS,
+    cluster::ROWS,
+    keyspace::ROWS,
     debug::ROWS,
     shutdown::ROWS,
 ];
@@ -45,7 +52,7 @@ pub struct Found {
 impl Table {
     fn new() -> Self {
         let mut table = Table { rows: Vec::new(), by_name: HashTable::new() };
-        for row in GROUPS.into_iter().flatten() {
+        for row in GROUPS.iter().copied().flatten() {
             table.add(row);
             if let Action::Subcommands(subcommands) = row.action {
                 subcommands.iter().for_each(|subcommand| table.add(subcommand));

@@ -89,8 +89,8 @@ pub(super) struct Connection<S> {
     pending: Vec<u8>,
     start: usize,
     output: Output,
-    /// The connection ends when the frame that has begun is written, at this time at the latest.
-    farewell: Option<Pin<Box<Sleep>>>,
+    /// Ends a farewell at the latest, or the sleep of a command.
+    timer: Option<Pin<Box<Sleep>>>,
     /// Clients that this connection's messages have yet to wake.
     ready: VecDeque<Waker>,
     /// Requests that have been read wait for another turn.
@@ -99,6 +99,8 @@ pub(super) struct Connection<S> {
     turn_over: bool,
     /// The client has too many unread replies for another request.
     paused: bool,
+    /// The connection ends when the frame that has begun is written.
+    farewell: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -115,19 +117,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             pending: Vec::new(),
             start: 0,
             output: Output::default(),
-            farewell: None,
+            timer: None,
             ready: VecDeque::new(),
             more: false,
             turn_over: false,
             paused: false,
+            farewell: false,
         }
     }
 
     /// What happens next. Output first, so that a client that reads is never behind one that writes.
     fn poll_event(&mut self, task: &mut Context<'_>) -> Poll<Event> {
-        if let Some(farewell) = &mut self.farewell {
+        if self.farewell {
             let finished = self.output.poll_finish(&mut self.stream, task).is_ready();
-            let over = finished || farewell.as_mut().poll(task).is_ready();
+            let over = finished || self.poll_timer(task).is_ready();
             return if over { Poll::Ready(Event::Finished) } else { Poll::Pending };
         }
         let idle = match self.poll_output(task) {
@@ -148,6 +151,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Ready when the timer, if there is one, has run out.
+    fn poll_timer(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        if let Some(timer) = &mut self.timer {
+            ready!(timer.as_mut().poll(task));
+            self.timer = None;
+        }
+        Poll::Ready(())
+    }
+
     fn poll_output(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Taken>> {
         let Connection { shared, stream, interpreter, output, .. } = self;
         let client = &interpreter.session.client;
@@ -161,6 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // A command that has begun ends before anything else is looked at: what it holds back may be all that waits.
         match self.interpreter.suspended() {
             Some(Progress::Wait) if !session.outbox().is_completed() => return Poll::Pending,
+            Some(Progress::Sleep) => return self.poll_timer(task).map(|()| Event::Continue),
             Some(_) => return Poll::Ready(Event::Continue),
             None => {}
         }
@@ -228,7 +241,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn say_farewell(&mut self) -> bool {
         self.leave();
         self.ready.drain(..).for_each(Waker::wake);
-        self.farewell = Some(Box::pin(sleep(FAREWELL)));
+        self.farewell = true;
+        self.timer = Some(Box::pin(sleep(FAREWELL)));
         self.output.cut()
     }
 
@@ -351,8 +365,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !workspace.overflowed.is_empty() {
             broker.report_overflows(&mut workspace.overflowed);
         }
-        if self.interpreter.suspended().is_some() {
-            self.shared.flush.notify_one();
+        match self.interpreter.suspended() {
+            Some(Progress::Sleep) => {
+                let left = workspace.wake_at.saturating_sub(now.monotonic);
+                self.timer = Some(Box::pin(sleep(left)));
+            }
+            Some(_) => self.shared.flush.notify_one(),
+            None => {}
         }
         if session.closing && broker.stop_requested().is_some() {
             self.shared.stop.notify_one();

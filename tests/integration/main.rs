@@ -19,6 +19,18 @@ mod connection;
 // MULTI, EXEC, and what stands between them.
 mod transactions;
 
+// Scripts, that is the one of Laravel, and functions, that is none.
+mod scripts;
+
+// The commands about keys that are answered although there are none.
+mod keyspace;
+
+// What a server that is no part of a Redis Cluster answers to CLUSTER.
+mod cluster;
+
+// What tools ask a server: its role, its time, whether all is saved.
+mod server;
+
 // What one client may take from the others, and what happens when it takes more.
 mod limits;
 

@@ -17,3 +17,6 @@ mod kill;
 
 // INFO.
 mod info;
+
+// DEBUG.
+mod debug;

@@ -49,6 +49,25 @@ const ANYBODY: &[&str] = &[
     "WATCH",
     "WATCH a",
     "UNWATCH",
+    "FLUSHALL",
+    "FLUSHALL x",
+    "SCAN 0",
+    "SCAN x",
+    "GET a",
+    "DEL a b",
+    "XRANGE a - + COUNT x",
+    "OBJECT FREQ a",
+    "OBJECT NOSUCH",
+    "CLUSTER NODES",
+    "CLUSTER NODES x",
+    "READONLY",
+    "ROLE",
+    "WAIT 0 x",
+    "SCRIPT EXISTS x",
+    "SCRIPT FLUSH x",
+    "FUNCTION LIST",
+    "EVAL x -1",
+    "EVALSHA x 0",
     "PUBLISH a",
     "SUBSCRIBE",
     "PSUBSCRIBE",
@@ -80,7 +99,14 @@ fn named(random: &mut Random, command: &str, names: &[&str], least: usize) -> Ar
     arguments
 }
 
+const BROADCAST: &str = "for i = 2, #ARGV do\n  redis.call('publish', ARGV[i], ARGV[1])\nend";
+
 fn publish(random: &mut Random) -> Arguments {
+    if random.below(5) == 0 {
+        let mut arguments = vec!["EVAL".to_owned(), BROADCAST.to_owned(), "0".to_owned()];
+        arguments.extend((0..random.below(4)).map(|_| random.pick(NAMES).to_owned()));
+        return arguments;
+    }
     let command = random.pick(&["PUBLISH", "PUBLISH", "SPUBLISH"]);
     vec![command.to_owned(), random.pick(NAMES).to_owned(), random.pick(&["x", "", "\r\n"]).to_owned()]
 }
