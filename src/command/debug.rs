@@ -4,7 +4,6 @@
 
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow};
-use crate::config::Permission;
 use crate::resp::request::Request;
 
 /// The rows of this group.
@@ -25,12 +24,8 @@ pub(super) const ROWS: &[Row] = &[Row {
 }];
 
 fn panic_on_demand(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
-    let allowed = match context.session.config().enable_debug_command {
-        Permission::No => false,
-        Permission::Local => context.session.client.address.is_local(),
-        Permission::Yes => true,
-    };
-    if !allowed {
+    let permission = context.session.config().enable_debug_command;
+    if !permission.includes(context.session.client.address.is_local()) {
         return Err(Error::DebugNotAllowed);
     }
     panic!("DEBUG PANIC was called by client {}", context.session.id());

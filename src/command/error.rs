@@ -52,6 +52,15 @@ pub enum Error {
     DenyBlocking(&'static str),
     DebugNotAllowed,
     NoShutdown,
+    UnknownConfigOption(Vec<u8>),
+    /// The option as it was named, and the rule.
+    ConfigSet {
+        option: Vec<u8>,
+        reason: String,
+    },
+    NoConfigFile,
+    /// What the system said.
+    ConfigRewrite(String),
     TooManySubscriptions(usize),
     TooManyPatterns(usize),
     ChannelTooLong(usize),
@@ -88,6 +97,14 @@ impl Error {
                 [b"ERR Unrecognized option '", &**option, b"'"].concat()
             }
             Error::UnknownClientType(kind) => [b"ERR Unknown client type '", &**kind, b"'"].concat(),
+            Error::UnknownConfigOption(option) => {
+                let text = b"ERR Unknown option or number of arguments for CONFIG SET - '";
+                [text, &**option, b"'"].concat()
+            }
+            Error::ConfigSet { option, reason } => {
+                let text = b"ERR CONFIG SET failed (possibly related to argument '";
+                [text, &**option, b"') - ", reason.as_bytes()].concat()
+            }
             Error::NoSuchUser(user) => [b"ERR No such user '", &**user, b"'"].concat(),
             other => other.plain_text().into_bytes(),
         }
@@ -119,6 +136,7 @@ impl Error {
             Error::TransactionTooLong(most) => {
                 format!("ERR transaction queue is longer than {most} commands (max-multi-commands)")
             }
+            Error::ConfigRewrite(error) => format!("ERR Rewriting config file: {error}"),
             other => other.fixed_text().to_owned(),
         }
     }
@@ -155,6 +173,7 @@ impl Error {
             Error::ExecAborted => "EXECABORT Transaction discarded because of previous errors.",
             Error::NotAllowedInTransaction => "ERR Command not allowed inside a transaction",
             Error::NoShutdown => "ERR No shutdown in progress.",
+            Error::NoConfigFile => "ERR The server is running without a config file",
             Error::DebugNotAllowed => {
                 "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run \
                  it from a local connection, otherwise you need to set this option in the configuration file, and \

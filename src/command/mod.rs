@@ -5,6 +5,7 @@
 //! wait. Start with [`Interpreter::execute`].
 
 mod client;
+mod config;
 mod connection;
 mod debug;
 mod error;

@@ -7,15 +7,16 @@ use std::sync::LazyLock;
 use hashbrown::HashTable;
 
 use super::spec::{Action, Row};
-use super::{client, connection, debug, info, publish, pubsub, shutdown, subscribe, transaction};
+use super::{client, config, connection, debug, info, publish, pubsub, shutdown, subscribe, transaction};
 
 /// The rows of every group, in the order in which a reader meets them.
-static GROUPS: [&[Row]; 9] = [
+static GROUPS: [&[Row]; 10] = [
     subscribe::ROWS,
     publish::ROWS,
     pubsub::ROWS,
     connection::ROWS,
     client::ROWS,
+    config::ROWS,
     transaction::ROWS,
     info::ROWS,
     debug::ROWS,
