@@ -94,9 +94,8 @@ fn run(launch: Launch, logging: &Logging) -> Result<ExitCode, String> {
 async fn serve(launch: Launch, logging: &Logging) -> Result<ExitCode, String> {
     let mut signals = Signals::new()?;
     let mut hangup = listen_for(SignalKind::hangup())?;
-    let timeout = launch.config.shutdown_timeout;
     let file = launch.file.map_or_else(String::new, |file| file.display().to_string());
-    let server = Server::start(launch.config, &file)?;
+    let server = Server::start(launch.config, &file, Some(logging.clone()))?;
     let _pid_file = write_pid_file(&server);
     tell_ready(&server);
     let request = tokio::select! {
@@ -108,7 +107,7 @@ async fn serve(launch: Launch, logging: &Logging) -> Result<ExitCode, String> {
         () = reopen_on(&mut hangup, logging) => StopRequest::Graceful,
     };
     let timeout = match request {
-        StopRequest::Graceful => timeout,
+        StopRequest::Graceful => server.broker().config().shutdown_timeout,
         StopRequest::Now => Duration::ZERO,
     };
     tracing::info!("User requested shutdown...");

@@ -4,17 +4,18 @@
 //! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with
 //! [`Subscriptions::publish`].
 //!
-//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients and the cleanup queue are
-//! taken alone, and so is the request to stop. No lock is held for longer than one budget, and wakers are called when all are free.
+//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, the configuration, the request to
+//! stop and the cleanup queue are taken alone. No lock is held for longer than one budget, but for the one that lets one
+//! client at a time change the configuration; and wakers are called when all are free.
 
 pub mod clients;
+pub mod configuration;
 pub mod session;
 pub mod stats;
 pub mod subscriptions;
 
 mod cleanup;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
@@ -24,6 +25,7 @@ use crate::time::Now;
 
 use cleanup::Cleanup;
 use clients::Clients;
+use configuration::{Configuration, Host};
 use stats::{Counter, Stats};
 use subscriptions::Subscriptions;
 
@@ -65,21 +67,21 @@ pub struct Broker {
     pub clients: Clients,
     /// What has happened so far.
     pub stats: Stats,
-    config: Arc<Config>,
+    configuration: Configuration,
     cleanup: Cleanup,
     stop_request: Mutex<Option<StopRequest>>,
 }
 
 impl Broker {
     /// A broker without clients.
-    pub fn new(config: Config, identity: Identity, keys: HashKeys, now: Now) -> Self {
+    pub fn new(config: Config, host: Box<dyn Host>, identity: Identity, keys: HashKeys, now: Now) -> Self {
         Broker {
             identity,
             started: now,
             subscriptions: Subscriptions::new(keys),
             clients: Clients::default(),
             stats: Stats::default(),
-            config: Arc::new(config),
+            configuration: Configuration::new(config, host),
             cleanup: Cleanup::default(),
             stop_request: Mutex::new(None),
         }
@@ -93,11 +95,6 @@ impl Broker {
     /// Whether, and how, a client wants the server to stop.
     pub fn stop_requested(&self) -> Option<StopRequest> {
         *self.stop_request.lock()
-    }
-
-    /// The configuration that the server started with.
-    pub fn config(&self) -> Arc<Config> {
-        self.config.clone()
     }
 
     /// Ends every connection as soon as it has its output. Returns the wakers to call.

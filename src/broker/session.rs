@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::broker::Broker;
 use crate::broker::clients::Client;
+use crate::broker::configuration::Snapshot;
 use crate::config::{Config, OutputLimit};
 use crate::outbox::Outbox;
 use crate::pubsub::{Kind, Subscribed};
@@ -49,13 +50,14 @@ pub struct Session {
     /// No more requests are read; the connection ends when its output is written.
     pub closing: bool,
     config: Arc<Config>,
+    config_version: u32,
     subscribed: Option<Box<Subscribed>>,
 }
 
 impl Session {
     /// The state of a client that has just connected.
     pub fn new(client: Arc<Client>, broker: &Broker) -> Self {
-        let config = broker.config();
+        let Snapshot { version, config } = broker.configuration.current();
         Session {
             client,
             protocol: Protocol::default(),
@@ -63,6 +65,7 @@ impl Session {
             reply_mode: ReplyMode::default(),
             closing: false,
             config,
+            config_version: version,
             subscribed: None,
         }
     }
@@ -77,7 +80,18 @@ impl Session {
         &self.client.outbox
     }
 
-    /// The configuration.
+    /// Takes over a configuration that has changed: called once a turn, and one load if it has not.
+    pub fn refresh(&mut self, broker: &Broker) {
+        if broker.configuration.is_current(self.config_version) {
+            return;
+        }
+        let Snapshot { version, config } = broker.configuration.current();
+        (self.config, self.config_version) = (config, version);
+        // Who has authenticated stays so when the password changes; without one everybody is let in. (As Redis.)
+        self.authenticated |= self.config.requirepass.is_empty();
+    }
+
+    /// The configuration, as of the beginning of the turn.
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::spec::{Action, Flags, Group, Handler, Row};
 use super::{Context, Error, Flow, Progress, Resume, help};
 use crate::broker::session::Session;
-use crate::config::Permission;
 use crate::resp::Protocol;
 use crate::resp::request::{Request, parse_integer};
 
@@ -67,11 +66,7 @@ const HELP: &[&str] = &[
 
 /// Whether this client may use DEBUG. (`enable-debug-command`.)
 pub(super) fn is_allowed(session: &Session) -> bool {
-    match session.config().enable_debug_command {
-        Permission::No => false,
-        Permission::Local => session.client.address.is_local(),
-        Permission::Yes => true,
-    }
+    session.config().enable_debug_command.includes(session.client.address.is_local())
 }
 
 fn debug(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {

@@ -81,6 +81,15 @@ pub enum Error {
     InvalidStreamId,
     InvalidStreamStart,
     InvalidStreamEnd,
+    UnknownConfigOption(Vec<u8>),
+    /// The option as it was named, and the rule.
+    ConfigSet {
+        option: Vec<u8>,
+        reason: String,
+    },
+    NoConfigFile,
+    /// What the system said.
+    ConfigRewrite(String),
     TooManySubscriptions(usize),
     TooManyPatterns(usize),
     ChannelTooLong(usize),
@@ -120,6 +129,14 @@ impl Error {
             Error::UnknownClientType(kind) => [b"ERR Unknown client type '", &**kind, b"'"].concat(),
             Error::UnknownArgument(argument) => [b"ERR Unknown argument ", &**argument].concat(),
             Error::Chosen(text) => text.clone(),
+            Error::UnknownConfigOption(option) => {
+                let text = b"ERR Unknown option or number of arguments for CONFIG SET - '";
+                [text, &**option, b"'"].concat()
+            }
+            Error::ConfigSet { option, reason } => {
+                let text = b"ERR CONFIG SET failed (possibly related to argument '";
+                [text, &**option, b"') - ", reason.as_bytes()].concat()
+            }
             Error::NoSuchUser(user) => [b"ERR No such user '", &**user, b"'"].concat(),
             other => other.plain_text().into_bytes(),
         }
@@ -154,6 +171,7 @@ impl Error {
             Error::OutOfRange { least, most } => {
                 format!("ERR value is out of range, value must between {least} and {most}")
             }
+            Error::ConfigRewrite(error) => format!("ERR Rewriting config file: {error}"),
             other => other.fixed_text().to_owned(),
         }
     }
@@ -190,6 +208,7 @@ impl Error {
             Error::ExecAborted => "EXECABORT Transaction discarded because of previous errors.",
             Error::NotAllowedInTransaction => "ERR Command not allowed inside a transaction",
             Error::NoShutdown => "ERR No shutdown in progress.",
+            Error::NoConfigFile => "ERR The server is running without a config file",
             Error::DebugNotAllowed => {
                 "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run \
                  it from a local connection, otherwise you need to set this option in the configuration file, and \

@@ -6,6 +6,7 @@
 
 mod client;
 mod cluster;
+mod config;
 mod connection;
 mod debug;
 mod error;

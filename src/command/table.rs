@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 
 use super::spec::{Action, Row};
 use super::{
-    client, cluster, connection, debug, info, keyspace, publish, pubsub, scripting, server, shutdown,
+    client, cluster, config, connection, debug, info, keyspace, publish, pubsub, scripting, server, shutdown,
     subscribe, transaction,
 };
 
@@ -19,6 +19,7 @@ static GROUPS: &[&[Row]] = &[
     pubsub::ROWS,
     connection::ROWS,
     client::ROWS,
+    config::ROWS,
     transaction::ROWS,
     scripting::ROWS,
     info::ROWS,

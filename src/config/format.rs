@@ -33,21 +33,21 @@ impl<F: Format<Value: Default>> Check for F {
     }
 }
 
-fn only<'a>(values: &[&'a [u8]]) -> Result<&'a [u8], String> {
+pub(super) fn only<'a>(values: &[&'a [u8]]) -> Result<&'a [u8], String> {
     match values {
         [value] => Ok(value),
         _ => Err("wrong number of arguments".into()),
     }
 }
 
-fn between<T: PartialOrd + Display>(value: T, least: T, most: T) -> Result<T, String> {
+pub(super) fn between<T: PartialOrd + Display>(value: T, least: T, most: T) -> Result<T, String> {
     if value < least || value > most {
         return Err(format!("argument must be between {least} and {most} inclusive"));
     }
     Ok(value)
 }
 
-fn utf8(value: &[u8]) -> Result<&str, String> {
+pub(super) fn utf8(value: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(value).map_err(|_| "argument must be UTF-8".into())
 }
 
@@ -102,7 +102,7 @@ fn not_an_integer() -> String {
 }
 
 /// Redis's `string2ll` takes neither `+5` nor `007`, which Rust's parser does.
-fn integer(value: &[u8]) -> Result<i64, String> {
+pub(super) fn integer(value: &[u8]) -> Result<i64, String> {
     let text = utf8(value).map_err(|_| not_an_integer())?;
     let number: i64 = text.parse().map_err(|_| not_an_integer())?;
     if number.to_string() == text { Ok(number) } else { Err(not_an_integer()) }
@@ -140,7 +140,7 @@ fn number_and_unit(value: &[u8]) -> Option<(u64, String)> {
 }
 
 /// Bytes, as Redis counts them: `1k` is 1000, `1kb` is 1024.
-fn memory(value: &[u8]) -> Option<u64> {
+pub(super) fn memory(value: &[u8]) -> Option<u64> {
     let (number, unit) = number_and_unit(value)?;
     number.checked_mul(match unit.as_str() {
         "" | "b" => 1,
@@ -322,7 +322,7 @@ impl Format for Port {
     }
 }
 
-fn index_of(names: &[&str], value: &[u8]) -> Result<usize, String> {
+pub(super) fn index_of(names: &[&str], value: &[u8]) -> Result<usize, String> {
     names
         .iter()
         .position(|name| value.eq_ignore_ascii_case(name.as_bytes()))

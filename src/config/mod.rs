@@ -15,11 +15,15 @@ mod format;
 mod launch;
 mod parse;
 mod redis;
+mod redis_format;
 mod redis_server;
+mod rewrite;
+mod row;
 
 pub use launch::{Launch, Stop, load};
 pub use parse::{Notice, read_file};
 pub use redis_server::version_line;
+pub use rewrite::rewrite;
 
 /// The version of Redis whose behaviour this is. Clients decide by it what they may send.
 pub const REDIS_VERSION: &str = "7.2.4";
@@ -48,7 +52,7 @@ pub struct OutputLimits {
     pub replica: OutputLimit,
 }
 
-/// `enable-debug-command`, `no | local | yes`.
+/// `enable-debug-command` and `enable-protected-configs`, `no | local | yes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Nobody.
@@ -57,6 +61,17 @@ pub enum Permission {
     Local,
     /// Everybody.
     Yes,
+}
+
+impl Permission {
+    /// Whether a client has it.
+    pub fn includes(self, is_local: bool) -> bool {
+        match self {
+            Permission::No => false,
+            Permission::Local => is_local,
+            Permission::Yes => true,
+        }
+    }
 }
 
 /// `loglevel`.
@@ -130,6 +145,8 @@ pub struct Config {
     pub worker_threads: usize,
     /// Who may call DEBUG.
     pub enable_debug_command: Permission,
+    /// Who may change protected options.
+    pub enable_protected_configs: Permission,
     /// Lowest level that is logged.
     pub loglevel: LogLevel,
     /// Path of the log, empty for standard output.
@@ -187,6 +204,7 @@ impl Default for Config {
             shutdown_timeout: Duration::from_secs(10),
             worker_threads: 0,
             enable_debug_command: Permission::No,
+            enable_protected_configs: Permission::No,
             loglevel: LogLevel::Notice,
             logfile: String::new(),
             log_format: LogFormat::Text,

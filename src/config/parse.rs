@@ -117,6 +117,12 @@ impl<'a> Reading<'a> {
     fn open(&mut self, path: &Path, depth: usize) -> Result<(), String> {
         let text = (self.read)(path)
             .map_err(|error| format!("can't open the configuration file '{}': {error}", path.display()))?;
+        self.text(&text, path, depth);
+        Ok(())
+    }
+
+    /// Takes the text of a file. `path` and `depth`, the number of files around it, are for what is wrong with it.
+    pub(super) fn text(&mut self, text: &[u8], path: &Path, depth: usize) {
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.trim_ascii();
             if let Err(rule) = self.line(line, depth) {
@@ -126,7 +132,6 @@ impl<'a> Reading<'a> {
                 ));
             }
         }
-        Ok(())
     }
 
     fn line(&mut self, line: &[u8], depth: usize) -> Result<(), String> {

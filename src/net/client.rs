@@ -254,6 +254,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // Taken out for the turn: if a handler panics nothing of this client is left for the next one.
             let mut taken = std::mem::take(&mut scratch.workspace);
             let (input, workspace) = (&scratch.input, &mut taken);
+            self.interpreter.session.refresh(&shared.broker);
             workspace.budget = TURN_BUDGET;
             std::mem::swap(&mut workspace.ready, &mut self.ready);
             if received > 0 {

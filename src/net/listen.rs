@@ -35,11 +35,11 @@ editing the Redis configuration file, and setting the protected mode option to '
 authentication password for the default user. NOTE: You only need to do one of the above things in order for the \
 server to start accepting connections from the outside.\r\n";
 
-/// Accepts connections for as long as the server runs.
-pub(super) async fn run(shared: Arc<Shared>, listener: Listener) {
+/// Accepts connections until the listener is closed.
+pub(super) async fn run(shared: Arc<Shared>, listener: Arc<Listener>) {
     let mut last_line = None;
-    loop {
-        match listener.accept().await {
+    while let Some(accepted) = listener.accept().await {
+        match accepted {
             Ok(accepted) => admit(&shared, accepted),
             Err(error) => {
                 shared.broker.stats.add(0, Counter::AcceptErrors, 1);

@@ -4,7 +4,9 @@
 //! that grows logic is a mistake: the logic belongs to its machine. Start with [`server`].
 
 mod client;
+mod doors;
 mod flush;
+mod host;
 mod listen;
 pub mod logging;
 mod output;
@@ -18,12 +20,15 @@ use tokio::sync::Notify;
 pub use server::Server;
 
 use crate::broker::Broker;
+use doors::Doors;
 use transport::Clock;
 
 /// What all tasks of a server share.
 struct Shared {
     broker: Broker,
     clock: Clock,
+    /// Where clients come in.
+    doors: Doors,
     /// There is work for the flush task.
     flush: Notify,
     /// A connection has ended.

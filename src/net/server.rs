@@ -10,6 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::doors::Doors;
+use super::host::RunningServer;
+use super::logging::Logging;
 use super::transport::{Clock, entropy, listen, processor_time, reserve_descriptors, resident_bytes};
 use super::{Shared, flush, listen as accepting, tick};
 use crate::broker::clients::Address;
@@ -20,17 +23,17 @@ use crate::map::HashKeys;
 /// A running server. Dropping it ends its tasks, and clients are then cut off.
 pub struct Server {
     shared: Arc<Shared>,
-    accepting: JoinSet<()>,
     background: JoinSet<()>,
     port: Option<u16>,
 }
 
 impl Server {
-    /// Listens and starts to serve. Must be called inside a tokio runtime.
+    /// Listens and starts to serve. Must be called inside a tokio runtime. `logging` is the log whose level CONFIG SET
+    /// changes; `config_file` the file that CONFIG REWRITE writes, empty for none.
     ///
     /// # Errors
     /// A text that names the option, its value and what is wrong.
-    pub fn start(mut config: Config, config_file: &str) -> Result<Server, String> {
+    pub fn start(mut config: Config, config_file: &str, logging: Option<Logging>) -> Result<Server, String> {
         let possible = reserve_descriptors(config.maxclients);
         if possible < config.maxclients {
             tracing::warn!(
@@ -55,25 +58,26 @@ impl Server {
             resident_bytes,
             processor_time,
         };
-        let broker = Broker::new(config, identity, keys, clock.now());
-        let shared = Arc::new(Shared {
-            broker,
-            clock,
-            flush: Notify::new(),
-            gone: Notify::new(),
-            stop: Notify::new(),
+        let shared = Arc::new_cyclic(|shared| {
+            let host = Box::new(RunningServer::new(shared.clone(), config_file, logging));
+            let broker = Broker::new(config, host, identity, keys, clock.now());
+            Shared {
+                broker,
+                clock,
+                doors: Doors::default(),
+                flush: Notify::new(),
+                gone: Notify::new(),
+                stop: Notify::new(),
+            }
         });
         let mut background = JoinSet::new();
         background.spawn(flush::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
-        let mut accepting = JoinSet::new();
-        for listener in listeners {
-            accepting.spawn(accepting::run(shared.clone(), listener));
-        }
-        Ok(Server { shared, accepting, background, port })
+        shared.doors.open(&shared, listeners);
+        Ok(Server { shared, background, port })
     }
 
-    /// The TCP port, if there is one.
+    /// The TCP port with which the server started, if there was one.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
@@ -104,7 +108,7 @@ impl Server {
     /// Stops: accepts nobody any more, writes what is queued, and ends when all clients are gone or `timeout` is over.
     /// Returns the number of clients that were cut off.
     pub async fn stop(mut self, timeout: Duration) -> usize {
-        self.accepting.shutdown().await;
+        self.shared.doors.close().await;
         let unixsocket = self.shared.broker.config().unixsocket.clone();
         if let Some(path) = unixsocket {
             // Somebody may have removed it; there is nothing left to do then.

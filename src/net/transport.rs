@@ -8,8 +8,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -75,8 +77,14 @@ pub(super) fn processor_time() -> (Duration, Duration) {
     (time(1), time(0))
 }
 
-/// A socket that is listened on.
-pub(super) enum Listener {
+/// A socket that is listened on, until it is closed.
+pub(super) struct Listener {
+    socket: Mutex<Option<Bound>>,
+    /// Where, if it is a TCP socket.
+    pub(super) address: Option<SocketAddr>,
+}
+
+enum Bound {
     Tcp(TcpListener),
     Unix(UnixListener, Arc<PathBuf>),
 }
@@ -88,20 +96,38 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    /// The next connection.
+    /// The next connection, or nothing when the socket is closed.
     ///
     /// # Errors
     /// Those of `accept`; the listener goes on to work.
-    pub(super) async fn accept(&self) -> io::Result<Accepted> {
-        match self {
-            Listener::Tcp(listener) => {
-                listener.accept().await.map(|(stream, address)| Accepted::Tcp(stream, address))
+    pub(super) async fn accept(&self) -> Option<io::Result<Accepted>> {
+        std::future::poll_fn(|task| {
+            let socket = self.socket.lock();
+            match &*socket {
+                None => Poll::Ready(None),
+                Some(Bound::Tcp(listener)) => listener
+                    .poll_accept(task)
+                    .map(|accepted| Some(accepted.map(|(stream, peer)| Accepted::Tcp(stream, peer)))),
+                Some(Bound::Unix(listener, path)) => listener
+                    .poll_accept(task)
+                    .map(|accepted| Some(accepted.map(|(stream, _)| Accepted::Unix(stream, path.clone())))),
             }
-            Listener::Unix(listener, path) => {
-                listener.accept().await.map(|(stream, _)| Accepted::Unix(stream, path.clone()))
-            }
-        }
+        })
+        .await
     }
+
+    /// Gives the address free at once, whoever waits for connections there. He may wait for ever then.
+    pub(super) fn close(&self) {
+        drop(self.socket.lock().take());
+    }
+}
+
+/// Why an address of `bind` cannot be listened on.
+pub(super) struct Unavailable {
+    /// The address and the port are as they should be, but somebody else has them, or we may not.
+    pub(super) taken: bool,
+    /// Names the option, its value and what is wrong.
+    pub(super) reason: String,
 }
 
 /// Listens on everything that the configuration names. Returns the TCP port, too, which `port auto` leaves open.
@@ -109,39 +135,79 @@ impl Listener {
 /// # Errors
 /// A text that names the option, its value and what is wrong.
 pub(super) fn listen(config: &Config) -> Result<(Vec<Listener>, Option<u16>), String> {
-    let mut listeners = Vec::new();
-    let mut port = config.port;
-    if port.is_some() {
-        for name in &config.bind {
-            let (name, optional) = name.strip_prefix('-').map_or((name.as_str(), false), |name| (name, true));
-            for address in
-                addresses(name, port.unwrap_or(0)).map_err(|error| format!("bind {name}: {error}"))?
-            {
-                match listen_tcp(address, config) {
-                    Ok(listener) => {
-                        let local = listener.local_addr().map_err(|error| error.to_string())?;
-                        port = Some(local.port());
-                        listeners.push(Listener::Tcp(listener));
-                    }
-                    Err(error) if optional && is_absent(&error) => {}
-                    // Redis's words, which scripts look for, and the option.
-                    Err(error) => {
-                        let port = address.port();
-                        return Err(format!(
-                            "Failed listening on port {port} (tcp), aborting: bind {name}: {error}"
-                        ));
-                    }
-                }
-            }
-        }
-        if listeners.is_empty() {
-            return Err(format!("bind {}: none of the addresses is available", config.bind.join(" ")));
-        }
+    let wanted = tcp_addresses(config).map_err(|unavailable| unavailable.reason)?;
+    // Redis's words, which scripts look for, and the option.
+    let (mut listeners, port) = listen_tcp(&wanted, config).map_err(|Unavailable { reason, .. }| {
+        format!("Failed listening on port {} (tcp), aborting: {reason}", config.port.unwrap_or(0))
+    })?;
+    if config.port.is_some() && listeners.is_empty() {
+        return Err(format!("bind {}: none of the addresses is available", config.bind.join(" ")));
     }
     if let Some(path) = &config.unixsocket {
         let listener = listen_unix(path, config.unixsocketperm)
             .map_err(|error| format!("unixsocket {}: {error}", path.display()))?;
-        listeners.push(Listener::Unix(listener, Arc::new(path.clone())));
+        let bound = Bound::Unix(listener, Arc::new(path.clone()));
+        listeners.push(Listener { socket: Mutex::new(Some(bound)), address: None });
+    }
+    Ok((listeners, port))
+}
+
+/// An address that `bind` and `port` name.
+pub(super) struct Wanted {
+    pub(super) address: SocketAddr,
+    /// The machine may not have it.
+    optional: bool,
+}
+
+impl Wanted {
+    /// One that must be there.
+    pub(super) fn again(address: SocketAddr) -> Self {
+        Wanted { address, optional: false }
+    }
+}
+
+/// The addresses that `bind` and `port` name; none without a port. Asks the resolver for names.
+///
+/// # Errors
+/// A name is not known.
+pub(super) fn tcp_addresses(config: &Config) -> Result<Vec<Wanted>, Unavailable> {
+    let Some(port) = config.port else { return Ok(Vec::new()) };
+    let mut wanted = Vec::new();
+    for name in &config.bind {
+        let (name, optional) = name.strip_prefix('-').map_or((name.as_str(), false), |name| (name, true));
+        let found = addresses(name, port)
+            .map_err(|error| Unavailable { taken: false, reason: format!("bind {name}: {error}") })?;
+        wanted.extend(found.into_iter().map(|address| Wanted { address, optional }));
+    }
+    Ok(wanted)
+}
+
+/// Listens on these addresses. Returns the port, too, which `port auto` leaves open.
+///
+/// # Errors
+/// One cannot be had; then none is listened on.
+pub(super) fn listen_tcp(
+    wanted: &[Wanted],
+    config: &Config,
+) -> Result<(Vec<Listener>, Option<u16>), Unavailable> {
+    let mut listeners = Vec::new();
+    let mut port = config.port;
+    for Wanted { address, optional } in wanted {
+        // A port that was free for the first address is the one for all.
+        let address = SocketAddr::new(address.ip(), port.unwrap_or(0));
+        let bound = bind_tcp(address, config.tcp_backlog)
+            .and_then(|listener| Ok((listener.local_addr()?, Bound::Tcp(listener))));
+        match bound {
+            Ok((local, bound)) => {
+                port = Some(local.port());
+                listeners.push(Listener { socket: Mutex::new(Some(bound)), address: Some(local) });
+            }
+            Err(error) if *optional && is_absent(&error) => {}
+            Err(error) => {
+                let reason = format!("bind {}, port {}: {error}", address.ip(), address.port());
+                return Err(Unavailable { taken: !is_absent(&error), reason });
+            }
+        }
     }
     Ok((listeners, port))
 }
@@ -162,7 +228,7 @@ fn is_absent(error: &io::Error) -> bool {
     absent.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-fn listen_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // IPv4 has a socket of its own.
@@ -171,7 +237,7 @@ fn listen_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(config.tcp_backlog).unwrap_or(i32::MAX))?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     TcpListener::from_std(socket.into())
 }
 
@@ -257,7 +323,7 @@ mod tests {
         let connect = || Blocking::connect((Ipv4Addr::LOCALHOST, port.unwrap())).unwrap();
         for (seconds, interval) in [(90, 30), (300, 100), (1, 1)] {
             let _client = connect();
-            let Accepted::Tcp(stream, _) = listeners[0].accept().await.unwrap() else { panic!("TCP") };
+            let Some(Ok(Accepted::Tcp(stream, _))) = listeners[0].accept().await else { panic!("TCP") };
             prepare(&stream, Duration::from_secs(seconds)).unwrap();
             let socket = SockRef::from(&stream);
             assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
@@ -266,7 +332,7 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
         }
         let _client = connect();
-        let Accepted::Tcp(stream, _) = listeners[0].accept().await.unwrap() else { panic!("TCP") };
+        let Some(Ok(Accepted::Tcp(stream, _))) = listeners[0].accept().await else { panic!("TCP") };
         prepare(&stream, Duration::ZERO).unwrap();
         assert!(!SockRef::from(&stream).keepalive().unwrap());
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::*;
+use crate::config::Config;
 
 fn set(name: &str, values: &[&str]) -> Result<String, String> {
     let mut config = Config::default();

@@ -8,6 +8,9 @@ mod sessions;
 // Lines with quotes and escapes, and bytes that are nearly requests.
 mod bytes;
 
+// Options: which there are, and what each takes.
+mod options;
+
 // Patterns and channels.
 mod patterns;
 
@@ -35,7 +38,8 @@ impl Pair {
         // A Unix socket: a TCP port that is free now may be taken when Redis wants it.
         let socket = directory.file("redis");
         let mut command = Command::new("redis-server");
-        command.args(["--port", "0", "--save", "", "--unixsocket", &socket]);
+        // What it may be told to write is gone with the directory.
+        command.args(["--port", "0", "--save", "", "--unixsocket", &socket, "--dir", &directory.file("")]);
         Some(Pair { ours: Server::start(), _theirs: Server::run(command), socket, _directory: directory })
     }
 
