@@ -14,7 +14,7 @@ use crate::resp::reply::Reply;
 use crate::resp::request::{OwnedRequest, Request};
 
 /// Bytes of a description that cost one unit of a turn's budget: writing them takes as long as reaching a receiver.
-const BYTES_PER_UNIT: usize = 128;
+const BYTES_PER_UNIT: usize = 32;
 /// Keys that one step of COMMAND GETKEYS returns.
 const KEYS_PER_STEP: usize = 1024;
 
@@ -42,7 +42,7 @@ const COMMAND: &[Row] = &[
         flags: ASKING,
         summary: "Returns the number of commands that are served.",
         action: Action::Run(|context, _| {
-            let count = served().count();
+            let count = table::rows().iter().filter(|row| !row.is_subcommand()).count();
             context.reply().integer(count as i64);
             Ok(Flow::Done)
         }),
@@ -144,11 +144,6 @@ const HELP: &[&str] = &[
     "    Return the keys and the access flags from a full command.",
 ];
 
-/// The commands that are served, without subcommands.
-fn served() -> impl Iterator<Item = &'static Row> {
-    table::rows().iter().copied().filter(|row| !row.name.contains('|'))
-}
-
 fn list(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let is_filter = request.len() == 5 && request.argument(2).eq_ignore_ascii_case(b"FILTERBY");
     if request.len() != 2 && !is_filter {
@@ -215,11 +210,15 @@ fn tell(context: &mut Context<'_>, what: What, request: Request<'_>) -> Result<F
 impl Told {
     /// The next command; inside, none: nobody knows that name.
     fn next(&mut self) -> Option<Option<&'static Row>> {
-        let index = self.next;
-        self.next += 1;
-        let Some(asked) = &self.asked else { return served().nth(index).map(Some) };
+        let Some(asked) = &self.asked else {
+            let rest = table::rows().get(self.next..)?;
+            let skipped = rest.iter().position(|row| !row.is_subcommand())?;
+            self.next += skipped + 1;
+            return Some(Some(rest[skipped]));
+        };
         let request = asked.as_request();
-        (index < request.len()).then(|| table::find_known(request.argument(index)))
+        self.next += 1;
+        (self.next <= request.len()).then(|| table::find_known(request.argument(self.next - 1)))
     }
 
     /// Whether there was something to tell.

@@ -230,6 +230,11 @@ impl Row {
         }
     }
 
+    /// Whether it stands in a container.
+    pub fn is_subcommand(&self) -> bool {
+        self.name.contains('|')
+    }
+
     /// Whether it, or a subcommand of it, does something.
     pub fn is_served(&self) -> bool {
         self.is_called() || self.subcommands().iter().any(Row::is_called)

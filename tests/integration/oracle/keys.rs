@@ -211,7 +211,8 @@ fn keys_and_flags() {
                     client.value()
                 });
                 // Redis 7.0 wants two words behind GETKEYS, 7.2 one.
-                let shorter = matches!(&theirs, crate::support::Value::Error(text) if text.contains("wrong number"));
+                let shorter =
+                    matches!(&theirs, crate::support::Value::Error(text) if text.contains("wrong number"));
                 assert!(ours == theirs || shorter, "{subcommand} {line}\nredis {theirs:?}\n ours {ours:?}");
             }
         }
