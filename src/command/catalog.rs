@@ -7,7 +7,7 @@ use super::categories::Categories;
 use super::docs::write_docs;
 use super::keys::{Begin, Find, KeySpec, Keys, find_keys, has_keys, legacy_range};
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow, Progress, REPLY_BYTES_MAX, Resume, redis, resume_now, table};
+use super::{Context, Error, Flow, Progress, Resume, redis, resume_now, table};
 use crate::glob;
 use crate::resp::Protocol;
 use crate::resp::reply::Reply;
@@ -15,6 +15,9 @@ use crate::resp::request::{OwnedRequest, Request};
 
 /// Bytes of a description that cost one unit of a turn's budget: writing them takes as long as reaching a receiver.
 const BYTES_PER_UNIT: usize = 32;
+/// Bytes of a description of commands, which may be asked for again and again in one request: above, the client is closed
+/// as one that goes over its output limit. All of Redis's commands take 100 KiB.
+const TOLD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Keys that one step of COMMAND GETKEYS returns.
 const KEYS_PER_STEP: usize = 1024;
 
@@ -240,7 +243,7 @@ impl Resume for Told {
             let before = self.encoded.len();
             self.count += usize::from(self.write(row, context.session.protocol));
             context.workspace.spend(1 + (self.encoded.len() - before) / BYTES_PER_UNIT);
-            if self.encoded.len() > REPLY_BYTES_MAX {
+            if self.encoded.len() > TOLD_BYTES_MAX {
                 context.close_for_reply();
                 return Ok(Progress::Done);
             }

@@ -168,17 +168,19 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    /// The argument at this position.
     fn one(index: usize, flags: &str) -> Keys {
         Keys { next: index, last: index, step: 1, flags: KeyFlags::of(flags) }
     }
 
+    /// How many they are.
     pub(super) fn count(&self) -> usize {
         (self.last - self.next) / self.step + 1
     }
 }
 
-/// The keys of the command that begins at the argument `start` of a request, at positions in the whole of it. None if
-/// the arguments are wrong.
+/// The keys of the command that begins at the argument `start` of a request, at positions in the whole of it. Where the
+/// arguments are wrong there are none.
 pub(super) fn find_keys(row: &Row, request: Request<'_>, start: usize) -> Vec<Keys> {
     let command = Arguments { request, start };
     let is_sure = !row.keys.iter().any(|spec| spec.flags.has(VARIABLE_FLAGS));
@@ -338,4 +340,64 @@ fn migrate_keys(command: &Arguments<'_>) -> Vec<Keys> {
         };
     }
     vec![Keys::one(3, "RW access delete")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::table;
+    use crate::resp::request::{Decoder, Limits};
+
+    #[test]
+    fn the_old_form() {
+        for (name, range, movable) in [
+            ("ping", [0, 0, 0], false),
+            ("zadd", [1, 1, 1], false),
+            ("watch", [1, -1, 1], false),
+            ("mset", [1, -1, 2], false),
+            ("spublish", [1, 1, 1], false),
+            ("blpop", [1, -2, 1], false),
+            ("rpoplpush", [1, 2, 1], false),
+            ("bitop", [2, -1, 1], false),
+            ("sort", [1, 1, 1], true),
+            ("migrate", [3, 3, 1], true),
+            ("zunionstore", [1, 1, 1], true),
+            ("eval_ro", [0, 0, 0], true),
+            ("xread", [0, 0, 0], true),
+        ] {
+            let row = table::find_known(name.as_bytes()).unwrap();
+            assert_eq!(legacy_range(row.keys), (range, movable), "{name}");
+        }
+    }
+
+    /// Positions of the keys in a line that holds the command behind two other words.
+    fn positions(line: &str) -> Vec<usize> {
+        let line = format!("COMMAND GETKEYS {line}\r\n");
+        let mut decoder = Decoder::default();
+        let limits = Limits { bulk_bytes_max: 1 << 20, authenticated: true };
+        let request = decoder.decode(line.as_bytes(), limits, &mut 0).unwrap().unwrap();
+        let row = table::find_known(request.argument(2)).unwrap();
+        let keys = find_keys(row, request, 2);
+        keys.iter().flat_map(|span| (span.next..=span.last).step_by(span.step)).collect()
+    }
+
+    #[test]
+    fn keys_of_each_kind() {
+        for (line, expected) in [
+            ("zadd a 1 b", &[3][..]),
+            ("mset a 1 b 2", &[3, 5]),
+            ("blpop a b 0", &[3, 4]),
+            ("zunionstore d 2 a b", &[3, 5, 6]),
+            ("zunionstore d 18446744073709551615 a", &[]),
+            ("zunionstore d 9223372036854775807 a", &[]),
+            ("xread count 1 streams a b 0 0", &[6, 7]),
+            ("georadius a 1 2 3 m store b", &[3, 9]),
+            ("sort a by store get store store b", &[3, 9]),
+            ("migrate h 1 \"\" 0 1 keys a b", &[9, 10]),
+            ("migrate h 1 a 0 1 copy", &[5]),
+            ("set a b get", &[3]),
+        ] {
+            assert_eq!(positions(line), expected, "{line}");
+        }
+    }
 }

@@ -56,10 +56,6 @@ use transaction::Transaction;
 /// 50 microseconds of pushes, during which the channel's shard is locked.
 pub const FANOUT_BUDGET: usize = 1024;
 
-/// Bytes of a reply that cannot be sent in parts and may be much larger than its request: above, the client is closed as
-/// one that goes over its output limit.
-const REPLY_BYTES_MAX: usize = 256 * 1024 * 1024;
-
 /// Capacity for replies that is kept from turn to turn.
 const REPLY_BYTES_KEPT: usize = 256 * 1024;
 
@@ -126,7 +122,7 @@ impl Context<'_> {
         Ok(Flow::Done)
     }
 
-    /// Closes the client, whose reply is longer than [`REPLY_BYTES_MAX`].
+    /// Closes the client as one that goes over its output limit: its reply is longer than this command's may be.
     fn close_for_reply(&mut self) {
         self.workspace.overflowed.push(self.session.id());
         self.workspace.ready.extend(self.session.outbox().close(CloseReason::OutputLimit));

@@ -204,7 +204,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// A row without anything but its group, for the rest of another.
+    /// A row without anything but its group, for the rest of another. One that is served says at least its name, arity,
+    /// flags, summary, action and since when it is; its syntax if it has arguments, and what else Redis says of it: keys,
+    /// tips and categories, which stand in `redis` until it is served.
     pub(super) const fn of(group: Group) -> Row {
         Row {
             name: "",
@@ -271,5 +273,23 @@ impl Row {
             Ok(exactly) => arguments == exactly,
             Err(_) => arguments >= self.arity.unsigned_abs() as usize,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_flag_has_a_bit_of_its_own() {
+        let own =
+            [Flags::SUBSCRIBED_MODE, Flags::NOT_QUEUED, Flags::DELIVERS, Flags::CONFIRMS, Flags::SENTINEL];
+        let bits = Flags::NAMES.iter().map(|(_, bit)| *bit).chain(own.map(|flag| flag.0));
+        let all = bits.fold(0, |all: u32, bit| {
+            assert!(bit.is_power_of_two() && all & bit == 0, "{bit:b}");
+            all | bit
+        });
+        assert_eq!(Flags::of("pubsub fast").names().collect::<Vec<_>>(), ["pubsub", "fast"]);
+        assert_ne!(all, 0);
     }
 }

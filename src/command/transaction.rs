@@ -6,11 +6,14 @@
 use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
 use super::table::Found;
-use super::{Context, Error, Flow, Progress, REPLY_BYTES_MAX, Resume, authorize, fail, resume_now, run};
+use super::{Context, Error, Flow, Progress, Resume, authorize, fail, resume_now, run};
 use crate::broker::session::Session;
 use crate::resp::request::{OwnedRequest, Request};
 use crate::sync::atomic::Ordering;
 
+/// Bytes that an EXEC's reply, which cannot be sent in parts, may have: above, the client is closed as one that goes
+/// over its output limit.
+const EXEC_REPLY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// What a queued command takes beside its arguments' bytes.
 const QUEUED_OVERHEAD_BYTES: usize = size_of::<Queued>();
 /// What a queued argument takes beside its bytes.
@@ -193,7 +196,7 @@ impl ExecRest {
             if context.workspace.budget == 0 {
                 return Progress::Yield;
             }
-            if context.workspace.reply.len() > REPLY_BYTES_MAX {
+            if context.workspace.reply.len() > EXEC_REPLY_BYTES_MAX {
                 context.close_for_reply();
                 return Progress::Done;
             }

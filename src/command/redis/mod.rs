@@ -27,8 +27,8 @@ static BY_NAME: LazyLock<Vec<&'static Row>> = LazyLock::new(|| {
     rows
 });
 
-/// Bytes of a library's name that the log shows.
-const LIBRARY_BYTES_SHOWN: usize = 64;
+/// Bytes by which the names of libraries are told apart.
+const LIBRARY_BYTES: usize = 64;
 
 /// A row with the facts alone.
 const fn known(group: Group, name: &'static str, arity: i32, flags: &str, keys: &'static [KeySpec]) -> Row {
@@ -66,9 +66,8 @@ pub(super) fn tell_about_unserved(context: &Context<'_>, request: Request<'_>) {
         return;
     }
     let client = &context.session.client;
-    let mut library = client.names().library;
+    let library = client.library(LIBRARY_BYTES);
     if context.broker.notices.is_first(&[row.name.as_bytes(), &library]) {
-        library.truncate(LIBRARY_BYTES_SHOWN);
         tracing::info!(
             "This client uses data commands: point only its pub/sub connection here. command={} library={} id={} addr={}",
             row.name,

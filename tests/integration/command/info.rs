@@ -156,3 +156,16 @@ fn other_subcommands_are_unknown() {
         client.call("COMMAND COUNT x", "-ERR wrong number of arguments for 'command|count' command\r\n");
     });
 }
+
+#[test]
+fn what_is_asked_for_too_often_ends_the_connection() {
+    both_protocols(|server, protocol| {
+        if differs_from_oracle("a limit of ours") {
+            return;
+        }
+        let mut client = server.speaking(protocol);
+        client.send(encode(["COMMAND", "INFO"].into_iter().chain(std::iter::repeat_n("xgroup", 20_000))));
+        client.expect_closed();
+        assert_eq!(server.info("client_output_buffer_limit_disconnections"), "1");
+    });
+}
