@@ -45,7 +45,7 @@ const COMMAND: &[Row] = &[
         flags: ASKING,
         summary: "Returns the number of commands that are served.",
         action: Action::Run(|context, _| {
-            let count = table::rows().iter().filter(|row| !row.is_subcommand()).count();
+            let count = served().filter(|row| !row.is_subcommand()).count();
             context.reply().integer(count as i64);
             Ok(Flow::Done)
         }),
@@ -147,13 +147,18 @@ const HELP: &[&str] = &[
     "    Return the keys and the access flags from a full command.",
 ];
 
+/// What does something. The subcommands that are refused, too, stay out of their container.
+fn served() -> impl Iterator<Item = &'static Row> {
+    table::rows().iter().copied().filter(|row| row.is_served())
+}
+
 fn list(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let is_filter = request.len() == 5 && request.argument(2).eq_ignore_ascii_case(b"FILTERBY");
     if request.len() != 2 && !is_filter {
         return Err(Error::Syntax);
     }
     let names: Vec<&str> = match is_filter {
-        false => table::rows().iter().map(|row| row.name).collect(),
+        false => served().map(|row| row.name).collect(),
         true => filtered(context, request.argument(3), request.argument(4))?,
     };
     let mut reply = context.reply();
@@ -165,8 +170,7 @@ fn list(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> 
 /// The names that a filter of COMMAND LIST lets through.
 fn filtered(context: &Context<'_>, filter: &[u8], value: &[u8]) -> Result<Vec<&'static str>, Error> {
     let names = |is_wanted: &dyn Fn(&Row) -> bool| {
-        let rows = table::rows().iter().filter(|row| is_wanted(row));
-        rows.map(|row| row.name).collect()
+        served().filter(|row| is_wanted(row)).map(|row| row.name).collect()
     };
     Ok(match filter.to_ascii_uppercase().as_slice() {
         b"MODULE" => Vec::new(),
@@ -215,7 +219,7 @@ impl Told {
     fn next(&mut self) -> Option<Option<&'static Row>> {
         let Some(asked) = &self.asked else {
             let rest = table::rows().get(self.next..)?;
-            let skipped = rest.iter().position(|row| !row.is_subcommand())?;
+            let skipped = rest.iter().position(|row| row.is_served() && !row.is_subcommand())?;
             self.next += skipped + 1;
             return Some(Some(rest[skipped]));
         };
@@ -277,8 +281,8 @@ fn write_info(reply: &mut Reply<'_>, row: &'static Row, everything: bool) {
     row.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
     reply.set(row.keys.len());
     row.keys.iter().for_each(|spec| write_key_spec(reply, spec));
-    let unserved = redis::subcommands(row.name).filter(|_| everything);
-    let subcommands = row.subcommands().iter().chain(unserved);
+    let subcommands = row.subcommands().iter().chain(redis::subcommands(row.name));
+    let subcommands = subcommands.filter(|row| everything || row.is_served());
     match subcommands.clone().count() {
         // An empty set and not an empty array, as Redis has it.
         0 => reply.set(0),

@@ -5,7 +5,7 @@
 //! here, and so is every other read, since an application that needs them must notice at once.
 
 use super::categories::Categories;
-use super::keys::key;
+use super::keys::{KeySpec, key};
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow, help};
 use crate::resp::request::{Request, parse_integer};
@@ -191,6 +191,8 @@ const OBJECT_HELP: &[&str] = &[
     "    <key>.",
 ];
 
+const INSPECTED: &[KeySpec] = &[key(2, "RO")];
+
 const fn inspection(name: &'static str, summary: &'static str, since: &'static str) -> Row {
     Row {
         name,
@@ -200,7 +202,7 @@ const fn inspection(name: &'static str, summary: &'static str, since: &'static s
         action: Action::Run(null),
         since,
         syntax: "key:key",
-        keys: &[key(2, "RO")],
+        keys: INSPECTED,
         tips: &["nondeterministic_output"],
         ..Row::of(Group::Generic)
     }

@@ -129,7 +129,6 @@ pub(super) static ROWS: &[Row] = &[
     stream("xinfo|stream", -3, "readonly", &[key(2, "RO access")]),
     stream("xlen", 2, "readonly fast", &[key(1, "RO")]),
     stream("xpending", -3, "readonly", &[key(1, "RO access")]).with_tips(&["nondeterministic_output"]),
-    stream("xrange", -4, "readonly", &[key(1, "RO access")]),
     stream("xread", -4, "readonly blocking", &[key_after("STREAMS", 1, "RO access").first_half()]),
     stream("xreadgroup", -7, "write blocking", &[key_after("STREAMS", 4, "RO access").first_half()]),
     stream("xrevrange", -4, "readonly", &[key(1, "RO access")]),

@@ -22,7 +22,6 @@ pub(super) static ROWS: &[Row] = &[
     string("append", 3, "write denyoom fast", &[key(1, "RW insert")]),
     string("decr", 2, "write denyoom fast", &[key(1, "RW access update")]),
     string("decrby", 3, "write denyoom fast", &[key(1, "RW access update")]),
-    string("get", 2, "readonly fast", &[key(1, "RO access")]),
     string("getdel", 2, "write fast", &[key(1, "RW access delete")]),
     string("getex", -2, "write fast", &[key(1, "RW access update")]),
     string("getrange", 4, "readonly", &[key(1, "RO access")]),
