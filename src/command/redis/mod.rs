@@ -53,8 +53,8 @@ pub(super) fn subcommands(container: &str) -> impl Iterator<Item = &'static Row>
     BY_NAME[first..].iter().take_while(belongs).copied()
 }
 
-/// Logs that a client uses what only a database has: once for each command and client library. Names that Redis does
-/// not know are not logged, and memory for "once" is bounded, so that no stranger can fill the log.
+/// Logs that a client uses what only a Redis has: once for each command and client library. Names that Redis does not
+/// know are not logged, and memory for "once" is bounded, so that no stranger can fill the log.
 pub(super) fn tell_about_unserved(context: &Context<'_>, request: Request<'_>) {
     let name = request.argument(0);
     let Some(mut row) = table::find_known(name).filter(|_| !name.contains(&b'|')) else { return };
@@ -68,8 +68,14 @@ pub(super) fn tell_about_unserved(context: &Context<'_>, request: Request<'_>) {
     let client = &context.session.client;
     let library = client.library(LIBRARY_BYTES);
     if context.broker.notices.is_first(&[row.name.as_bytes(), &library]) {
+        let told = match row.group {
+            Group::Cluster | Group::Connection | Group::Pubsub | Group::Server => {
+                "This client uses a command that is not served here"
+            }
+            _ => "This client uses data commands: point only its pub/sub connection here",
+        };
         tracing::info!(
-            "This client uses data commands: point only its pub/sub connection here. command={} library={} id={} addr={}",
+            "{told}. command={} library={} id={} addr={}",
             row.name,
             String::from_utf8_lossy(&library),
             client.id,
