@@ -133,6 +133,13 @@ impl Client {
         self.names.lock().as_deref().cloned().unwrap_or_default()
     }
 
+    /// The first bytes of what it calls its library.
+    pub fn library(&self, most: usize) -> Vec<u8> {
+        let names = self.names.lock();
+        let library = names.as_deref().map_or(&[][..], |names| &names.library);
+        library[..library.len().min(most)].to_vec()
+    }
+
     /// Its name as text, for logs.
     pub fn name(&self) -> String {
         String::from_utf8_lossy(&self.names().name).into_owned()

@@ -4,12 +4,13 @@
 //! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with
 //! [`Subscriptions::publish`].
 //!
-//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, the configuration, the request to
-//! stop and the cleanup queue are taken alone. No lock is held for longer than one budget, but for the one that lets one
+//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, the configuration, the notices, the
+//! request to stop and the cleanup queue are taken alone. No lock is held for longer than one budget, but for the one that lets one
 //! client at a time change the configuration; and wakers are called when all are free.
 
 pub mod clients;
 pub mod configuration;
+pub mod notices;
 pub mod session;
 pub mod stats;
 pub mod subscriptions;
@@ -26,6 +27,7 @@ use crate::time::Now;
 use cleanup::Cleanup;
 use clients::Clients;
 use configuration::{Configuration, Host};
+use notices::Notices;
 use stats::{Counter, Stats};
 use subscriptions::Subscriptions;
 
@@ -67,6 +69,8 @@ pub struct Broker {
     pub clients: Clients,
     /// What has happened so far.
     pub stats: Stats,
+    /// What has been logged once.
+    pub notices: Notices,
     configuration: Configuration,
     cleanup: Cleanup,
     stop_request: Mutex<Option<StopRequest>>,
@@ -82,6 +86,7 @@ impl Broker {
             clients: Clients::default(),
             stats: Stats::default(),
             configuration: Configuration::new(config, host),
+            notices: Notices::new(keys),
             cleanup: Cleanup::default(),
             stop_request: Mutex::new(None),
         }

@@ -29,6 +29,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     flags: Flags::NONE,
     summary: "A container for client connection commands.",
     action: Action::Subcommands(CLIENT),
+    since: "2.4.0",
     ..Row::of(Group::Connection)
 }];
 
@@ -43,6 +44,7 @@ const CLIENT: &[Row] = &[
             context.reply().integer(id as i64);
             Ok(Flow::Done)
         }),
+        since: "5.0.0",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -59,6 +61,7 @@ const CLIENT: &[Row] = &[
             }
             Ok(Flow::Done)
         }),
+        since: "2.6.9",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -67,6 +70,9 @@ const CLIENT: &[Row] = &[
         flags: ORDINARY,
         summary: "Sets the connection name.",
         action: Action::Run(set_name),
+        since: "2.6.9",
+        syntax: "connection-name",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         ..Row::of(Group::Connection)
     },
     Row {
@@ -75,6 +81,9 @@ const CLIENT: &[Row] = &[
         flags: ORDINARY,
         summary: "Sets information specific to the client library.",
         action: Action::Run(set_info),
+        since: "7.2.0",
+        syntax: "<LIB-NAME libname | LIB-VER libver>",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         ..Row::of(Group::Connection)
     },
     Row {
@@ -88,6 +97,8 @@ const CLIENT: &[Row] = &[
             context.reply().verbatim(&line);
             Ok(Flow::Done)
         }),
+        since: "6.2.0",
+        tips: &["nondeterministic_output"],
         ..Row::of(Group::Connection)
     },
     Row {
@@ -96,6 +107,10 @@ const CLIENT: &[Row] = &[
         flags: OPERATING,
         summary: "Lists open connections.",
         action: Action::Run(list),
+        since: "2.4.0",
+        syntax: "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id:integer [client-id:integer ...]]",
+        complexity: "O(N) where N is the number of clients.",
+        tips: &["nondeterministic_output"],
         ..Row::of(Group::Connection)
     },
     Row {
@@ -104,6 +119,9 @@ const CLIENT: &[Row] = &[
         flags: OPERATING,
         summary: "Terminates open connections.",
         action: Action::Run(kill),
+        since: "2.4.0",
+        syntax: "<ip:port | [ID client-id:integer] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME <YES | NO>] [MAXAGE seconds:integer]>",
+        complexity: "O(N) where N is the number of clients.",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -112,6 +130,8 @@ const CLIENT: &[Row] = &[
         flags: ORDINARY,
         summary: "Instructs the server whether to reply to commands.",
         action: Action::Run(reply),
+        since: "3.2.0",
+        syntax: "<ON | OFF | SKIP>",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -123,6 +143,7 @@ const CLIENT: &[Row] = &[
             super::help::help(context, "CLIENT", HELP);
             Ok(Flow::Done)
         }),
+        since: "5.0.0",
         ..Row::of(Group::Connection)
     },
 ];

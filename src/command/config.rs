@@ -24,6 +24,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     flags: Flags::NONE,
     summary: "A container for server configuration commands.",
     action: Action::Subcommands(CONFIG),
+    since: "2.0.0",
     ..Row::of(Group::Server)
 }];
 
@@ -34,6 +35,8 @@ const CONFIG: &[Row] = &[
         flags: OPERATING,
         summary: "Returns the effective values of configuration parameters.",
         action: Action::Run(get),
+        since: "2.0.0",
+        syntax: "parameter [parameter ...]",
         ..Row::of(Group::Server)
     },
     Row {
@@ -42,6 +45,9 @@ const CONFIG: &[Row] = &[
         flags: OPERATING,
         summary: "Sets configuration parameters in-flight.",
         action: Action::Run(set),
+        since: "2.0.0",
+        syntax: "parameter value [parameter value ...]",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         ..Row::of(Group::Server)
     },
     Row {
@@ -50,6 +56,7 @@ const CONFIG: &[Row] = &[
         flags: OPERATING,
         summary: "Resets the server's statistics.",
         action: Action::Run(reset_statistics),
+        since: "2.0.0",
         ..Row::of(Group::Server)
     },
     Row {
@@ -58,6 +65,7 @@ const CONFIG: &[Row] = &[
         flags: OPERATING,
         summary: "Persists the effective configuration to file.",
         action: Action::Run(rewrite),
+        since: "2.8.0",
         ..Row::of(Group::Server)
     },
     Row {
@@ -69,6 +77,7 @@ const CONFIG: &[Row] = &[
             help(context, "CONFIG", HELP);
             Ok(Flow::Done)
         }),
+        since: "5.0.0",
         ..Row::of(Group::Server)
     },
 ];

@@ -22,6 +22,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: ALWAYS.and(Flags::NO_AUTH).and(Flags::SENTINEL).and(Flags::ALLOW_BUSY),
         summary: "Handshakes with the server: protocol version, authentication, name.",
         action: Action::Run(hello),
+        since: "6.0.0",
+        syntax: "[protover:integer [AUTH username password] [SETNAME clientname]]",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -30,6 +32,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: ALWAYS.and(Flags::NO_AUTH).and(Flags::SENTINEL).and(Flags::ALLOW_BUSY),
         summary: "Authenticates the connection.",
         action: Action::Run(auth),
+        since: "1.0.0",
+        syntax: "[username] password",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -38,6 +42,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::FAST.and(Flags::SENTINEL).and(Flags::SUBSCRIBED_MODE),
         summary: "Returns the server's liveliness response.",
         action: Action::Run(ping),
+        since: "1.0.0",
+        syntax: "[message]",
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         ..Row::of(Group::Connection)
     },
     Row {
@@ -49,6 +56,8 @@ pub(super) const ROWS: &[Row] = &[
             context.reply().bulk(request.argument(1));
             Ok(Flow::Done)
         }),
+        since: "1.0.0",
+        syntax: "message",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -64,6 +73,7 @@ pub(super) const ROWS: &[Row] = &[
             context.session.closing = true;
             context.ok()
         }),
+        since: "1.0.0",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -76,6 +86,7 @@ pub(super) const ROWS: &[Row] = &[
             .and(Flags::NOT_QUEUED),
         summary: "Resets the connection to the state in which it began.",
         action: Action::Run(reset),
+        since: "6.2.0",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -84,6 +95,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
         summary: "Changes the selected database, which has no meaning for publish and subscribe.",
         action: Action::Run(select),
+        since: "1.0.0",
+        syntax: "index:integer",
         ..Row::of(Group::Connection)
     },
 ];

@@ -17,6 +17,8 @@ pub(super) const ROWS: &[Row] = &[Row {
     flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE).and(Flags::PROTECTED),
     summary: "A container for debugging commands.",
     action: Action::Run(debug),
+    since: "1.0.0",
+    syntax: "subcommand [arg [arg ...]]",
     ..Row::of(Group::Server)
 }];
 

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use super::categories::Categories;
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow};
 use crate::broker::Broker;
@@ -20,6 +21,10 @@ pub(super) const ROWS: &[Row] = &[Row {
     flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
     summary: "Returns information and statistics about the server.",
     action: Action::Run(info),
+    since: "1.0.0",
+    syntax: "[section [section ...]]",
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+    explicit_categories: Categories::of("dangerous"),
     ..Row::of(Group::Server)
 }];
 

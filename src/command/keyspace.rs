@@ -4,6 +4,8 @@
 //! Owns the choice: each of these is asked by something that does not store anything. What writes a value is unknown
 //! here, and so is every other read, since an application that needs them must notice at once.
 
+use super::categories::Categories;
+use super::keys::{KeySpec, key};
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow, help};
 use crate::resp::request::{Request, parse_integer};
@@ -18,6 +20,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::WRITE,
         summary: "Does nothing: there are no keys to remove.",
         action: Action::Run(flush),
+        since: "1.0.0",
+        syntax: "[ASYNC | SYNC]",
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        explicit_categories: Categories::of("dangerous keyspace"),
         ..Row::of(Group::Server)
     },
     Row {
@@ -26,6 +32,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::WRITE,
         summary: "Does nothing: there are no keys to remove.",
         action: Action::Run(flush),
+        since: "1.0.0",
+        syntax: "[ASYNC | SYNC]",
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        explicit_categories: Categories::of("dangerous keyspace"),
         ..Row::of(Group::Server)
     },
     Row {
@@ -34,6 +44,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: READING,
         summary: "Returns the number of keys: none.",
         action: Action::Run(none),
+        since: "1.0.0",
+        tips: &["request_policy:all_shards", "response_policy:agg_sum"],
+        explicit_categories: Categories::of("keyspace"),
         ..Row::of(Group::Server)
     },
     Row {
@@ -45,6 +58,10 @@ pub(super) const ROWS: &[Row] = &[
             context.reply().array(0);
             Ok(Flow::Done)
         }),
+        since: "1.0.0",
+        syntax: "pattern:pattern",
+        tips: &["request_policy:all_shards", "nondeterministic_output_order"],
+        explicit_categories: Categories::of("dangerous keyspace"),
         ..Row::of(Group::Generic)
     },
     Row {
@@ -53,6 +70,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::READONLY,
         summary: "Returns some of the keys: none, and that these were the last.",
         action: Action::Run(scan),
+        since: "2.8.0",
+        syntax: "cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type]",
+        tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
         ..Row::of(Group::Generic)
     },
     Row {
@@ -61,6 +81,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: READING,
         summary: "Returns how many of the keys exist: none.",
         action: Action::Run(none),
+        since: "1.0.0",
+        syntax: "key:key [key:key ...]",
+        keys: &[key(1, "RO").through(-1, 1)],
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         ..Row::of(Group::Generic)
     },
     Row {
@@ -69,6 +93,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::WRITE,
         summary: "Returns how many keys were removed: none, since there are none.",
         action: Action::Run(none),
+        since: "1.0.0",
+        syntax: "key:key [key:key ...]",
+        keys: &[key(1, "RM delete").through(-1, 1)],
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         ..Row::of(Group::Generic)
     },
     Row {
@@ -77,6 +105,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::WRITE.and(Flags::FAST),
         summary: "Returns how many keys were removed: none, since there are none.",
         action: Action::Run(none),
+        since: "4.0.0",
+        syntax: "key:key [key:key ...]",
+        keys: &[key(1, "RM delete").through(-1, 1)],
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         ..Row::of(Group::Generic)
     },
     Row {
@@ -85,6 +117,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: READING,
         summary: "Returns the value of a key: null.",
         action: Action::Run(null),
+        since: "1.0.0",
+        syntax: "key:key",
+        keys: &[key(1, "RO access")],
         ..Row::of(Group::String)
     },
     Row {
@@ -96,6 +131,9 @@ pub(super) const ROWS: &[Row] = &[
             context.reply().simple("none");
             Ok(Flow::Done)
         }),
+        since: "1.0.0",
+        syntax: "key:key",
+        keys: &[key(1, "RO")],
         ..Row::of(Group::Generic)
     },
     Row {
@@ -103,6 +141,7 @@ pub(super) const ROWS: &[Row] = &[
         arity: -2,
         summary: "A container for commands that look into values.",
         action: Action::Subcommands(OBJECT),
+        since: "2.2.3",
         ..Row::of(Group::Generic)
     },
     Row {
@@ -111,15 +150,18 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::READONLY,
         summary: "Returns the messages of a stream, for which Centrifugo asks when it starts: none.",
         action: Action::Run(xrange),
+        since: "5.0.0",
+        syntax: "key:key start end [COUNT count:integer]",
+        keys: &[key(1, "RO access")],
         ..Row::of(Group::Stream)
     },
 ];
 
 const OBJECT: &[Row] = &[
-    inspection("object|encoding", "Returns how a value is represented: null."),
-    inspection("object|freq", "Returns how often a value is used: null."),
-    inspection("object|idletime", "Returns since when a value is not used: null."),
-    inspection("object|refcount", "Returns how many references a value has: null."),
+    inspection("object|encoding", "Returns how a value is represented: null.", "2.2.3"),
+    inspection("object|freq", "Returns how often a value is used: null.", "4.0.0"),
+    inspection("object|idletime", "Returns since when a value is not used: null.", "2.2.3"),
+    inspection("object|refcount", "Returns how many references a value has: null.", "2.2.3"),
     Row {
         name: "object|help",
         arity: 2,
@@ -129,6 +171,7 @@ const OBJECT: &[Row] = &[
             help::help(context, "OBJECT", OBJECT_HELP);
             Ok(Flow::Done)
         }),
+        since: "6.2.0",
         ..Row::of(Group::Generic)
     },
 ];
@@ -148,9 +191,21 @@ const OBJECT_HELP: &[&str] = &[
     "    <key>.",
 ];
 
-const fn inspection(name: &'static str, summary: &'static str) -> Row {
-    let action = Action::Run(null);
-    Row { name, arity: 3, flags: Flags::READONLY, summary, action, group: Group::Generic }
+const INSPECTED: &[KeySpec] = &[key(2, "RO")];
+
+const fn inspection(name: &'static str, summary: &'static str, since: &'static str) -> Row {
+    Row {
+        name,
+        arity: 3,
+        flags: Flags::READONLY,
+        summary,
+        action: Action::Run(null),
+        since,
+        syntax: "key:key",
+        keys: INSPECTED,
+        tips: &["nondeterministic_output"],
+        ..Row::of(Group::Generic)
+    }
 }
 
 fn none(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {

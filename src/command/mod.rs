@@ -4,22 +4,29 @@
 //! rights are checked, and the rule that a reply is appended to the client's output whole. Must not know sockets or
 //! wait. Start with [`Interpreter::execute`].
 
+mod catalog;
+mod categories;
 mod client;
 mod cluster;
 mod config;
 mod connection;
 mod debug;
+mod docs;
 mod error;
 mod help;
 mod info;
+mod keys;
 mod keyspace;
+mod names;
 mod publish;
 mod pubsub;
+mod redis;
 mod scripting;
 mod server;
 mod shutdown;
 mod spec;
 mod subscribe;
+mod syntax;
 pub mod table;
 mod transaction;
 
@@ -33,7 +40,7 @@ pub use spec::{Action, Flags, Handler, Row};
 use crate::broker::Broker;
 use crate::broker::session::{ReplyMode, Session};
 use crate::broker::stats::TurnCounts;
-use crate::outbox::Refused;
+use crate::outbox::{CloseReason, Refused};
 use crate::pubsub::fanout::Delivery;
 use crate::resp::Protocol;
 use crate::resp::push::FrameBuffer;
@@ -113,6 +120,12 @@ impl Context<'_> {
     pub fn ok(&mut self) -> Result<Flow, Error> {
         self.reply().simple("OK");
         Ok(Flow::Done)
+    }
+
+    /// Closes the client as one that goes over its output limit: its reply is longer than this command's may be.
+    fn close_for_reply(&mut self) {
+        self.workspace.overflowed.push(self.session.id());
+        self.workspace.ready.extend(self.session.outbox().close(CloseReason::OutputLimit));
     }
 
     /// What a delivery needs.
@@ -342,6 +355,7 @@ fn admit(context: &mut Context<'_>, request: Request<'_>) -> Option<Found> {
     let found = match find(request) {
         Ok(found) => found,
         Err(error) => {
+            redis::tell_about_unserved(context, request);
             refuse(context, &error);
             return None;
         }
@@ -395,11 +409,11 @@ fn find(request: Request<'_>) -> Result<Found, Error> {
         let http = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
         return Err(if http { Error::CrossProtocol } else { Error::unknown_command(request) });
     };
-    if !matches!(found.row.action, Action::Subcommands(_)) {
-        return Ok(found);
-    }
-    if request.len() < 2 {
-        return Err(Error::WrongArity(found.row.name));
+    match found.row.action {
+        Action::Subcommands(_) if request.len() < 2 => return Err(Error::WrongArity(found.row.name)),
+        Action::RunOrSubcommands(..) if request.len() < 2 => return Ok(found),
+        Action::Subcommands(_) | Action::RunOrSubcommands(..) => {}
+        Action::Run(_) | Action::Refuse(_) | Action::Unserved => return Ok(found),
     }
     table::find_subcommand(found.row, request.argument(1)).ok_or_else(|| Error::UnknownSubcommand {
         name: request.argument(1).to_vec(),
@@ -417,9 +431,9 @@ fn authorize(session: &Session, row: &Row, _request: Request<'_>) -> Result<(), 
 
 fn run(context: &mut Context<'_>, row: &Row, request: Request<'_>) -> Result<Flow, Error> {
     match row.action {
-        Action::Run(handler) => handler(context, request),
-        Action::Subcommands(_) => Err(Error::WrongArity(row.name)),
+        Action::Run(handler) | Action::RunOrSubcommands(handler, _) => handler(context, request),
         Action::Refuse(error) => Err(error.clone()),
+        Action::Subcommands(_) | Action::Unserved => Err(Error::WrongArity(row.name)),
     }
 }
 
@@ -429,7 +443,8 @@ fn fail(context: &mut Context<'_>, error: &Error) {
     context.reply().error(&error.text());
 }
 
-/// Replies with the error of a command that did not get to run: a transaction cannot succeed without it.
+/// Replies with the error of a command that did not get to run: a transaction cannot succeed without it. Every rejected
+/// call comes through here.
 fn refuse(context: &mut Context<'_>, error: &Error) {
     match error {
         Error::CrossProtocol => {

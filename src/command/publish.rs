@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume, resume_now};
 use crate::broker::session::ReplyMode;
@@ -33,6 +34,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: PUBLISHING,
         summary: "Posts a message to a channel.",
         action: Action::Run(|context, request| publish(context, request, ChannelKind::Global)),
+        since: "2.0.0",
+        syntax: "channel message",
+        complexity: "O(N) where N is the number of receivers; a pattern that does not match costs next to nothing.",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -41,6 +45,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: PUBLISHING,
         summary: "Posts a message to a shard channel.",
         action: Action::Run(|context, request| publish(context, request, ChannelKind::Shard)),
+        since: "7.0.0",
+        syntax: "shardchannel message",
+        complexity: "O(N) where N is the number of receivers.",
+        keys: &[key(1, "not_key")],
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -51,6 +59,9 @@ pub(super) const ROWS: &[Row] = &[
         action: Action::Run(|context, request| {
             publish_to_each(context, request, Spread { payload: 1, next: 2, counted: true })
         }),
+        since: "0.1.0",
+        syntax: "message channel [channel ...]",
+        complexity: "O(N) where N is the number of channels and of receivers.",
         ..Row::of(Group::Pubsub)
     },
 ];

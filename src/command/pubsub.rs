@@ -22,6 +22,7 @@ pub(super) const ROWS: &[Row] = &[Row {
     flags: Flags::NONE,
     summary: "A container for commands that tell about subscriptions.",
     action: Action::Subcommands(PUBSUB),
+    since: "2.8.0",
     ..Row::of(Group::Pubsub)
 }];
 
@@ -32,6 +33,9 @@ const PUBSUB: &[Row] = &[
         flags: ASKING,
         summary: "Returns the channels that have subscribers.",
         action: Action::Run(|context, request| channels(context, request, ChannelKind::Global)),
+        since: "2.8.0",
+        syntax: "[pattern:pattern]",
+        complexity: "O(N) where N is the number of channels.",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -40,6 +44,8 @@ const PUBSUB: &[Row] = &[
         flags: ASKING,
         summary: "Returns the number of subscribers of channels.",
         action: Action::Run(|context, request| numsub(context, request, ChannelKind::Global)),
+        since: "2.8.0",
+        syntax: "[channel [channel ...]]",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -52,6 +58,7 @@ const PUBSUB: &[Row] = &[
             context.reply().integer(patterns as i64);
             Ok(Flow::Done)
         }),
+        since: "2.8.0",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -60,6 +67,9 @@ const PUBSUB: &[Row] = &[
         flags: ASKING,
         summary: "Returns the shard channels that have subscribers.",
         action: Action::Run(|context, request| channels(context, request, ChannelKind::Shard)),
+        since: "7.0.0",
+        syntax: "[pattern:pattern]",
+        complexity: "O(N) where N is the number of shard channels.",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -68,6 +78,8 @@ const PUBSUB: &[Row] = &[
         flags: ASKING,
         summary: "Returns the number of subscribers of shard channels.",
         action: Action::Run(|context, request| numsub(context, request, ChannelKind::Shard)),
+        since: "7.0.0",
+        syntax: "[shardchannel [shardchannel ...]]",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -79,6 +91,7 @@ const PUBSUB: &[Row] = &[
             super::help::help(context, "PUBSUB", HELP);
             Ok(Flow::Done)
         }),
+        since: "6.2.0",
         ..Row::of(Group::Pubsub)
     },
 ];

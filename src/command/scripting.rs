@@ -4,6 +4,7 @@
 //! command that is not known. The known one is built in: it can be called by its digest without having been loaded, and
 //! flushing does not remove it.
 
+use super::keys::numkeys;
 use super::keyspace::is_flush_mode;
 use super::publish::{Spread, publish_to_each};
 use super::spec::{Action, Flags, Group, Row};
@@ -54,7 +55,6 @@ const EVALUATING: Flags = Flags::NOSCRIPT
     .and(Flags::SKIP_MONITOR)
     .and(Flags::MAY_REPLICATE)
     .and(Flags::NO_MANDATORY_KEYS)
-    .and(Flags::MOVABLE_KEYS)
     .and(Flags::DELIVERS);
 
 /// The rows of this group.
@@ -65,6 +65,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: EVALUATING,
         summary: "Executes a script, if it is the one with which Laravel broadcasts.",
         action: Action::Run(eval),
+        since: "2.6.0",
+        syntax: "script numkeys:integer [key:key [key:key ...]] [arg [arg ...]]",
+        keys: &[numkeys(2, "RW access update")],
         ..Row::of(Group::Scripting)
     },
     Row {
@@ -73,6 +76,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: EVALUATING,
         summary: "Executes a script by its SHA-1 digest, if it is the one with which Laravel broadcasts.",
         action: Action::Run(evalsha),
+        since: "2.6.0",
+        syntax: "sha1 numkeys:integer [key:key [key:key ...]] [arg [arg ...]]",
+        keys: &[numkeys(2, "RW access update")],
         ..Row::of(Group::Scripting)
     },
     Row {
@@ -80,6 +86,7 @@ pub(super) const ROWS: &[Row] = &[
         arity: -2,
         summary: "A container for commands about scripts.",
         action: Action::Subcommands(SCRIPT),
+        since: "2.6.0",
         ..Row::of(Group::Scripting)
     },
     Row {
@@ -87,6 +94,7 @@ pub(super) const ROWS: &[Row] = &[
         arity: -2,
         summary: "A container for commands about functions.",
         action: Action::Subcommands(FUNCTION),
+        since: "7.0.0",
         ..Row::of(Group::Scripting)
     },
 ];
@@ -103,6 +111,9 @@ const SCRIPT: &[Row] = &[
             context.reply().bulk(script.digest.as_bytes());
             Ok(Flow::Done)
         }),
+        since: "2.6.0",
+        syntax: "script",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         ..Row::of(Group::Scripting)
     },
     Row {
@@ -111,6 +122,9 @@ const SCRIPT: &[Row] = &[
         flags: Flags::NOSCRIPT,
         summary: "Returns which SHA-1 digests EVALSHA knows.",
         action: Action::Run(exists),
+        since: "2.6.0",
+        syntax: "sha1 [sha1 ...]",
+        tips: &["request_policy:all_shards", "response_policy:agg_logical_and"],
         ..Row::of(Group::Scripting)
     },
     Row {
@@ -124,6 +138,9 @@ const SCRIPT: &[Row] = &[
             }
             context.ok()
         }),
+        since: "2.6.0",
+        syntax: "[ASYNC | SYNC]",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         ..Row::of(Group::Scripting)
     },
     Row {
@@ -132,6 +149,8 @@ const SCRIPT: &[Row] = &[
         flags: Flags::NOSCRIPT.and(Flags::ALLOW_BUSY),
         summary: "Is refused: no script runs for so long that it would have to be ended.",
         action: Action::Run(|_, _| Err(Error::NoScriptRunning)),
+        since: "2.6.0",
+        tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
         ..Row::of(Group::Scripting)
     },
     Row {
@@ -143,6 +162,7 @@ const SCRIPT: &[Row] = &[
             help::help(context, "SCRIPT", SCRIPT_HELP);
             Ok(Flow::Done)
         }),
+        since: "5.0.0",
         ..Row::of(Group::Scripting)
     },
 ];
@@ -170,6 +190,9 @@ const FUNCTION: &[Row] = &[
             3 => Err(Error::FunctionFlushOption),
             _ => Err(Error::subcommand_arity(request, "FUNCTION")),
         }),
+        since: "7.0.0",
+        syntax: "[ASYNC | SYNC]",
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         ..Row::of(Group::Scripting)
     },
     Row {
@@ -178,6 +201,9 @@ const FUNCTION: &[Row] = &[
         flags: Flags::NOSCRIPT,
         summary: "Returns the libraries of functions: none.",
         action: Action::Run(list_functions),
+        since: "7.0.0",
+        syntax: "[LIBRARYNAME library-name-pattern] [WITHCODE]",
+        tips: &["nondeterministic_output_order"],
         ..Row::of(Group::Scripting)
     },
     Row {
@@ -189,6 +215,7 @@ const FUNCTION: &[Row] = &[
             help::help(context, "FUNCTION", FUNCTION_HELP);
             Ok(Flow::Done)
         }),
+        since: "7.0.0",
         ..Row::of(Group::Scripting)
     },
 ];

@@ -2,6 +2,7 @@
 //!
 //! Owns their answers, those of a master without replicas that has nothing to save.
 
+use super::categories::Categories;
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow};
 use crate::config::REDIS_VERSION;
@@ -18,6 +19,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: ASKING.and(Flags::NOSCRIPT).and(Flags::SENTINEL),
         summary: "Returns the replication role: a master without replicas.",
         action: Action::Run(role),
+        since: "2.8.12",
+        explicit_categories: Categories::of("admin dangerous"),
         ..Row::of(Group::Server)
     },
     Row {
@@ -26,6 +29,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: ASKING,
         summary: "Returns the server's time.",
         action: Action::Run(time),
+        since: "2.6.0",
+        tips: &["nondeterministic_output"],
         ..Row::of(Group::Server)
     },
     Row {
@@ -34,6 +39,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::READONLY.and(Flags::FAST),
         summary: "Shows a picture and the version.",
         action: Action::Run(lolwut),
+        since: "5.0.0",
+        syntax: "[VERSION version:integer]",
         ..Row::of(Group::Server)
     },
     Row {
@@ -42,6 +49,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::BLOCKING,
         summary: "Returns how many replicas have what was written: none, and without waiting since there will be none.",
         action: Action::Run(wait),
+        since: "3.0.0",
+        syntax: "numreplicas:integer timeout:integer",
+        tips: &["request_policy:all_shards", "response_policy:agg_min"],
+        explicit_categories: Categories::of("connection"),
         ..Row::of(Group::Generic)
     },
     Row {
@@ -50,10 +61,14 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::BLOCKING,
         summary: "Returns how many append-only files have what was written: none, since there are none.",
         action: Action::Run(waitaof),
+        since: "7.2.0",
+        syntax: "numlocal:integer numreplicas:integer timeout:integer",
+        tips: &["request_policy:all_shards", "response_policy:agg_min"],
+        explicit_categories: Categories::of("connection"),
         ..Row::of(Group::Generic)
     },
-    replicaof("replicaof"),
-    replicaof("slaveof"),
+    replicaof("replicaof", "5.0.0"),
+    replicaof("slaveof", "1.0.0"),
     Row {
         name: "lastsave",
         arity: 1,
@@ -64,6 +79,9 @@ pub(super) const ROWS: &[Row] = &[
             context.reply().integer(seconds as i64);
             Ok(Flow::Done)
         }),
+        since: "1.0.0",
+        tips: &["nondeterministic_output"],
+        explicit_categories: Categories::of("admin dangerous"),
         ..Row::of(Group::Server)
     },
     Row {
@@ -72,6 +90,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: SAVING.and(Flags::NO_MULTI),
         summary: "Does nothing: nothing is stored.",
         action: Action::Run(|context, _| context.ok()),
+        since: "1.0.0",
         ..Row::of(Group::Server)
     },
     Row {
@@ -80,6 +99,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: SAVING,
         summary: "Does nothing, although it says what Redis says: nothing is stored.",
         action: Action::Run(bgsave),
+        since: "1.0.0",
+        syntax: "[SCHEDULE]",
         ..Row::of(Group::Server)
     },
     Row {
@@ -91,11 +112,12 @@ pub(super) const ROWS: &[Row] = &[
             context.reply().simple("Background append only file rewriting started");
             Ok(Flow::Done)
         }),
+        since: "1.0.0",
         ..Row::of(Group::Server)
     },
 ];
 
-const fn replicaof(name: &'static str) -> Row {
+const fn replicaof(name: &'static str, since: &'static str) -> Row {
     Row {
         name,
         arity: 3,
@@ -106,7 +128,9 @@ const fn replicaof(name: &'static str) -> Row {
                 && request.argument(2).eq_ignore_ascii_case(b"ONE");
             if no_one { context.ok() } else { Err(Error::NoReplicas) }
         }),
-        group: Group::Server,
+        since,
+        syntax: "<host port:integer | NO ONE>",
+        ..Row::of(Group::Server)
     }
 }
 

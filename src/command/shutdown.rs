@@ -19,6 +19,8 @@ pub(super) const ROWS: &[Row] = &[Row {
         .and(Flags::ALLOW_BUSY),
     summary: "Sends clients what is queued for them and ends the server.",
     action: Action::Run(shutdown),
+    since: "1.0.0",
+    syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
     ..Row::of(Group::Server)
 }];
 

@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 
 use hashbrown::HashTable;
 
-use super::spec::{Action, Row};
+use super::spec::Row;
 use super::{
-    client, cluster, config, connection, debug, info, keyspace, publish, pubsub, scripting, server, shutdown,
-    subscribe, transaction,
+    catalog, client, cluster, config, connection, debug, info, keyspace, publish, pubsub, redis, scripting,
+    server, shutdown, subscribe, transaction,
 };
 
 /// The rows of every group, in the order in which a reader meets them.
@@ -26,6 +26,7 @@ static GROUPS: &[&[Row]] = &[
     server::ROWS,
     cluster::ROWS,
     keyspace::ROWS,
+    catalog::ROWS,
     debug::ROWS,
     shutdown::ROWS,
 ];
@@ -55,9 +56,7 @@ impl Table {
         let mut table = Table { rows: Vec::new(), by_name: HashTable::new() };
         for row in GROUPS.iter().copied().flatten() {
             table.add(row);
-            if let Action::Subcommands(subcommands) = row.action {
-                subcommands.iter().for_each(|subcommand| table.add(subcommand));
-            }
+            row.subcommands().iter().for_each(|subcommand| table.add(subcommand));
         }
         table
     }
@@ -92,15 +91,34 @@ pub fn find(name: &[u8]) -> Option<Found> {
 
 /// The subcommand of a container with this name, in upper or lower case.
 pub fn find_subcommand(container: &'static Row, name: &[u8]) -> Option<Found> {
-    let prefix = container.name.len() + 1;
-    let length = prefix + name.len();
     let mut lower = [0; NAME_BYTES_MAX];
-    let lower = lower.get_mut(..length)?;
+    TABLE.find(full_name(container, name, &mut lower)?)
+}
+
+/// What this name stands for, also if it is not served: a command, or `container|subcommand`, in upper or lower case.
+pub fn find_known(name: &[u8]) -> Option<&'static Row> {
+    let mut lower = [0; NAME_BYTES_MAX];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    TABLE.find(lower).map(|found| found.row).or_else(|| redis::find(lower))
+}
+
+/// The subcommand of a container with this name, also if it is not served.
+pub fn find_known_subcommand(container: &'static Row, name: &[u8]) -> Option<&'static Row> {
+    let mut lower = [0; NAME_BYTES_MAX];
+    find_known(full_name(container, name, &mut lower)?)
+}
+
+/// `container|name`, in lower case.
+fn full_name<'a>(container: &Row, name: &[u8], buffer: &'a mut [u8; NAME_BYTES_MAX]) -> Option<&'a [u8]> {
+    let prefix = container.name.len() + 1;
+    let lower = buffer.get_mut(..prefix + name.len())?;
     lower[..prefix - 1].copy_from_slice(container.name.as_bytes());
     lower[prefix - 1] = b'|';
     lower[prefix..].copy_from_slice(name);
     lower.make_ascii_lowercase();
-    TABLE.find(lower)
+    Some(lower)
 }
 
 /// The row with this number.
@@ -146,11 +164,9 @@ mod tests {
             assert_eq!(row.name, row.name.to_ascii_lowercase());
             assert_ne!(row.arity, 0, "{}", row.name);
             assert!(row.summary.ends_with('.'), "{}", row.name);
-            if let Action::Subcommands(subcommands) = row.action {
-                for subcommand in subcommands {
-                    assert_eq!(subcommand.name.split_once('|').unwrap().0, row.name);
-                    assert!(subcommand.arity.abs() >= 2, "{}", subcommand.name);
-                }
+            for subcommand in row.subcommands() {
+                assert_eq!(subcommand.name.split_once('|').unwrap().0, row.name);
+                assert!(subcommand.arity.abs() >= 2, "{}", subcommand.name);
             }
         }
     }

@@ -3,11 +3,11 @@
 //! Owns the queue of a transaction. EXEC runs the commands in order and replies with all results as a whole; between
 //! them other connections' commands may run, since there is no data that could be seen half changed.
 
+use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
 use super::table::Found;
 use super::{Context, Error, Flow, Progress, Resume, authorize, fail, resume_now, run};
 use crate::broker::session::Session;
-use crate::outbox::CloseReason;
 use crate::resp::request::{OwnedRequest, Request};
 use crate::sync::atomic::Ordering;
 
@@ -30,6 +30,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: CONTROLLING.and(Flags::ALLOW_BUSY),
         summary: "Starts a transaction.",
         action: Action::Run(multi),
+        since: "1.2.0",
         ..Row::of(Group::Transactions)
     },
     Row {
@@ -43,6 +44,8 @@ pub(super) const ROWS: &[Row] = &[
             .and(Flags::DELIVERS),
         summary: "Executes all commands in a transaction.",
         action: Action::Run(exec),
+        since: "1.2.0",
+        complexity: "That of the commands.",
         ..Row::of(Group::Transactions)
     },
     Row {
@@ -57,6 +60,7 @@ pub(super) const ROWS: &[Row] = &[
             take(context);
             context.ok()
         }),
+        since: "2.0.0",
         ..Row::of(Group::Transactions)
     },
     Row {
@@ -68,6 +72,9 @@ pub(super) const ROWS: &[Row] = &[
             Some(_) => Err(Error::WatchInsideMulti),
             None => context.ok(),
         }),
+        since: "2.2.0",
+        syntax: "key:key [key:key ...]",
+        keys: &[key(1, "RO").through(-1, 1)],
         ..Row::of(Group::Transactions)
     },
     Row {
@@ -76,6 +83,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
         summary: "Does nothing: there are no keys that could change.",
         action: Action::Run(|context, _| context.ok()),
+        since: "2.2.0",
         ..Row::of(Group::Transactions)
     },
 ];
@@ -189,8 +197,7 @@ impl ExecRest {
                 return Progress::Yield;
             }
             if context.workspace.reply.len() > EXEC_REPLY_BYTES_MAX {
-                context.workspace.overflowed.push(context.session.id());
-                context.workspace.ready.extend(context.session.outbox().close(CloseReason::OutputLimit));
+                context.close_for_reply();
                 return Progress::Done;
             }
             context.workspace.spend(1);

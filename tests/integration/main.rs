@@ -19,6 +19,9 @@ mod connection;
 // CONFIG: options that are asked for, changed while the server runs, and written into its file.
 mod config;
 
+// COMMAND: what is served, and what is known of Redis's commands.
+mod command;
+
 // MULTI, EXEC, and what stands between them.
 mod transactions;
 

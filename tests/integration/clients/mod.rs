@@ -9,5 +9,8 @@ mod environment;
 // redis-cli: interactive subscriptions, commands from a pipe, mass insertion.
 mod redis_cli;
 
+// redis-cli on a terminal: help and hints.
+mod redis_cli_help;
+
 // redis-py, ioredis, node-redis.
 mod libraries;

@@ -14,6 +14,12 @@ mod options;
 // Patterns and channels.
 mod patterns;
 
+// What is known of each command of Redis.
+mod catalog;
+
+// Keys in command lines.
+mod keys;
+
 use std::process::Command;
 
 use crate::support::{Client, Directory, Server, installed, oracle};
