@@ -6,7 +6,7 @@ const { fork } = require('node:child_process');
 const path = require('node:path');
 const { io: connectTo } = require('socket.io-client');
 const { port, Inbox, eventually, run, within } = require('../support.cjs');
-const { connect } = require('./connect.cjs');
+const { connect, killSubscribers } = require('./broker.cjs');
 
 const [, , , adapter, library, protocol] = process.argv;
 
@@ -239,21 +239,8 @@ async function movesSocketsOfAllServers() {
     assert.deepStrictEqual(await names('yellow'), ['bob', 'dan']);
 }
 
-// How many subscriptions of each kind a connection to the broker has, by its id.
-async function subscriptions() {
-    const lines = (await broker.client('LIST')).trim().split('\n');
-    return new Map(lines.map((line) => [line.match(/^id=\d+/)[0], line.match(/ sub=\d+ psub=\d+ ssub=\d+ /)[0]]));
-}
-
 async function recoversWhenKilled() {
-    const before = await subscriptions();
-    const killed = [...before.keys()].filter((id) => /[1-9]/.test(before.get(id)));
-    assert.strictEqual(killed.length, 2);
-    assert.strictEqual(await broker.client('KILL', 'TYPE', 'pubsub'), 2);
-    await eventually('both have subscribed again', async () => {
-        const now = await subscriptions();
-        return !killed.some((id) => now.has(id)) && [...now.values()].sort().join() === [...before.values()].sort().join();
-    });
+    assert.strictEqual(await killSubscribers(broker), 2);
     await broadcasts();
     await first.run((io) => void io.to('red').emit('paint', 'red'));
     await onlyTheseGet(first, [ann, cat, dan], 'paint', 'red');

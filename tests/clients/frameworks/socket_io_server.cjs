@@ -3,7 +3,7 @@
 
 const { Server } = require('socket.io');
 const { createAdapter, createShardedAdapter } = require('@socket.io/redis-adapter');
-const { connect } = require('./connect.cjs');
+const { connect } = require('./broker.cjs');
 
 const [port, adapter, library, protocol] = process.argv.slice(2);
 // Far more than an answer takes, in milliseconds.
