@@ -3,33 +3,14 @@ Usage: django_channels.py PORT (default|2|3)
 """
 
 import asyncio
-import sys
 
 import redis.asyncio
 from channels.layers import get_channel_layer
 from django.conf import settings
 
-PORT = int(sys.argv[1])
-URL = f"redis://localhost:{PORT}/0" + ("" if sys.argv[2] == "default" else f"?protocol={sys.argv[2]}")
+from support import PORT, URL, eventually, run, within
+
 LAYER = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [URL]}}
-# Far more than anything takes, in seconds.
-DEADLINE = 50
-
-
-async def within(what, awaitable):
-    """The result, or an error that says what was awaited."""
-    try:
-        return await asyncio.wait_for(awaitable, DEADLINE)
-    except asyncio.TimeoutError:
-        raise TimeoutError(f"did not happen: {what}") from None
-
-
-async def eventually(what, condition):
-    async def happens():
-        while not await condition():
-            await asyncio.sleep(0.01)
-
-    await within(what, happens())
 
 
 class Checks:
@@ -164,7 +145,7 @@ class Checks:
 
 async def main():
     checks = Checks()
-    for check in (
+    await run(
         checks.connect,
         checks.sends_to_a_channel,
         checks.groups,
@@ -174,11 +155,8 @@ async def main():
         checks.many_groups,
         checks.recovers_when_killed,
         checks.flushes,
-    ):
-        print(check.__name__, flush=True)
-        await check()
+    )
 
 
 settings.configure(CHANNEL_LAYERS={"first": LAYER, "second": LAYER})
 asyncio.run(main())
-print("all done")

@@ -1,15 +1,15 @@
 // Two engines of graphql-redis-subscriptions, as two servers of an API have them.
-// Usage: graphql_subscriptions.cjs PORT (own|default|2|3)
+// Usage: graphql_subscriptions.cjs (own|given) PORT (default|2|3)
 //
-// `own` leaves connecting to the engine, which brings an older ioredis; otherwise it is given connections.
+// With `own` connections the engine connects with the older ioredis that it brings along, which knows no protocols.
 
 const assert = require('node:assert');
 const { buildSchema, parse, subscribe } = require('graphql');
 const { RedisPubSub } = require('graphql-redis-subscriptions');
-const { port, Inbox, eventually, run, within } = require('../support.cjs');
+const { Inbox, eventually, run, within } = require('../support.cjs');
 const { connect, killSubscribers } = require('./broker.cjs');
 
-const protocol = process.argv[3];
+const [connections, port, protocol] = process.argv.slice(2);
 const schema = buildSchema(`
     type Message { room: String! text: String! }
     type Query { nothing: Int }
@@ -23,7 +23,7 @@ class Server {
             publisher: await connect('ioredis', port, protocol),
             subscriber: await connect('ioredis', port, protocol),
         });
-        this.pubsub = new RedisPubSub(protocol === 'own' ? { connection: { port } } : await given());
+        this.pubsub = new RedisPubSub(connections === 'own' ? { connection: { port: Number(port) } } : await given());
         // What the engine tells the broker on its subscribing connection.
         this.sent = [];
         const subscriber = this.pubsub.getSubscriber();

@@ -9,27 +9,9 @@ import sys
 import redis.asyncio
 import socketio
 
-PORT = int(sys.argv[1])
-URL = f"redis://localhost:{PORT}/0" + ("" if sys.argv[2] == "default" else f"?protocol={sys.argv[2]}")
+from support import DEADLINE, PORT, URL, eventually, run, within
+
 HERE = pathlib.Path(__file__).parent
-# Far more than anything takes, in seconds.
-DEADLINE = 50
-
-
-async def within(what, awaitable):
-    """The result, or an error that says what was awaited."""
-    try:
-        return await asyncio.wait_for(awaitable, DEADLINE)
-    except asyncio.TimeoutError:
-        raise TimeoutError(f"did not happen: {what}") from None
-
-
-async def eventually(what, condition):
-    async def happens():
-        while not await condition():
-            await asyncio.sleep(0.01)
-
-    await within(what, happens())
 
 
 class Browser:
@@ -193,7 +175,7 @@ class Checks:
 
 async def main():
     checks = Checks()
-    for check in (
+    await run(
         checks.servers_hear_each_other,
         checks.broadcasts,
         checks.rooms,
@@ -204,11 +186,8 @@ async def main():
         checks.a_process_that_only_emits,
         checks.recovers_when_killed,
         checks.expels_clients_of_the_other_server,
-    ):
-        print(check.__name__, flush=True)
-        await check()
-    await checks.end()
+        checks.end,
+    )
 
 
 asyncio.run(main())
-print("all done")

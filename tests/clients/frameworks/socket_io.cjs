@@ -1,21 +1,21 @@
 // Two Socket.IO servers, each a process, and clients of both.
-// Usage: socket_io.cjs PORT (classic|sharded) (ioredis|node-redis) (default|2|3)
+// Usage: socket_io.cjs (classic|sharded) (ioredis|node-redis) PORT (default|2|3)
 
 const assert = require('node:assert');
 const { fork } = require('node:child_process');
 const path = require('node:path');
 const { io: connectTo } = require('socket.io-client');
-const { port, Inbox, eventually, run, within } = require('../support.cjs');
+const { Inbox, eventually, run, within } = require('../support.cjs');
 const { connect, killSubscribers } = require('./broker.cjs');
 
-const [, , , adapter, library, protocol] = process.argv;
+const [adapter, library, port, protocol] = process.argv.slice(2);
 
 // An application server, in which functions are run: they see its `io` and nothing from here but their arguments.
 class ApplicationServer {
     constructor() {
         this.calls = new Map();
         this.count = 0;
-        this.process = fork(path.join(__dirname, 'socket_io_server.cjs'), [port, adapter, library, protocol], {
+        this.process = fork(path.join(__dirname, 'socket_io_server.cjs'), [adapter, library, port, protocol], {
             serialization: 'advanced',
         });
         this.process.on('message', ({ id, result, error }) => {

@@ -1,11 +1,11 @@
 // One application server: Socket.IO with an adapter over the broker. It does what its parent sends: the text of a
-// function, which is called with the server. Arguments: PORT ADAPTER LIBRARY PROTOCOL as of socket_io.cjs.
+// function, which is called with the server. Its arguments are those of socket_io.cjs.
 
 const { Server } = require('socket.io');
 const { createAdapter, createShardedAdapter } = require('@socket.io/redis-adapter');
 const { connect } = require('./broker.cjs');
 
-const [port, adapter, library, protocol] = process.argv.slice(2);
+const [adapter, library, port, protocol] = process.argv.slice(2);
 // Far more than an answer takes, in milliseconds.
 const requestsTimeout = 50_000;
 

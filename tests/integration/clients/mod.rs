@@ -11,3 +11,6 @@ mod redis_cli;
 
 // redis-py, ioredis, node-redis.
 mod libraries;
+
+// Frameworks: Socket.IO, python-socketio, Django Channels, GraphQL subscriptions, NestJS.
+mod frameworks;

@@ -5,7 +5,10 @@ const assert = require('node:assert');
 const Redis = require('ioredis');
 const { from, lastValueFrom, throwError, toArray } = require('rxjs');
 require('reflect-metadata');
-const { port, protocol, Inbox, eventually, run, within } = require('../../support.cjs');
+const { Inbox, eventually, run, within } = require('../../support.cjs');
+
+const port = Number(process.argv[2]);
+const protocol = process.argv[3];
 
 // Nest is made of ES modules, which are imported from where NODE_PATH finds them.
 const load = (name) => import(require.resolve(name));
@@ -20,7 +23,7 @@ class Application {
         const transport = {
             transport: Transport.REDIS,
             // Without attempts Nest gives up a connection that is lost.
-            options: { port, retryAttempts: 1000, retryDelay: 10, ...(protocol && { protocol }), ...options },
+            options: { port, retryAttempts: 1000, retryDelay: 10, ...(protocol !== 'default' && { protocol: Number(protocol) }), ...options },
         };
         // What decorators do where a compiler knows them.
         class Handlers {}
