@@ -69,7 +69,7 @@ async function connects() {
 
 // A subscription begins with its first event being awaited, and nobody is told when the broker has confirmed it.
 async function listen(channels, patterns) {
-    await eventually(`${channels} and ${patterns} are subscribed to`, async () => {
+    await eventually(`${JSON.stringify(channels)} and ${patterns} patterns are subscribed to`, async () => {
         const counts = await broker.pubsub('NUMSUB', ...Object.keys(channels));
         const patternsNow = await broker.pubsub('NUMPAT');
         return counts.join() === Object.entries(channels).join() && patternsNow === patterns;
