@@ -20,19 +20,21 @@ exports.connect = async function connect(library, port, protocol) {
 
 // Kills all connections that have subscriptions, and waits until as many others have subscribed to as much. How many.
 exports.killSubscribers = async function killSubscribers(broker) {
-    const before = await subscriptions(broker);
-    const subscribers = [...before.keys()].filter((id) => /[1-9]/.test(before.get(id)));
+    const before = await subscribers(broker);
     const killed = await broker.client('KILL', 'TYPE', 'pubsub');
     await eventually('all have subscribed again', async () => {
-        const now = await subscriptions(broker);
-        const counts = (connections) => [...connections.values()].sort().join();
-        return !subscribers.some((id) => now.has(id)) && counts(now) === counts(before);
+        const clients = await broker.client('LIST');
+        const gone = before.every(({ id }) => !clients.includes(`${id} `));
+        const counts = (list) => list.map(({ counts }) => counts).sort();
+        return gone && counts(await subscribers(broker)).join() === counts(before).join();
     });
     return killed;
 };
 
-// How many subscriptions of each kind every connection has, by its id.
-async function subscriptions(broker) {
-    const lines = (await broker.client('LIST')).trim().split('\n');
-    return new Map(lines.map((line) => [line.match(/^id=\d+/)[0], line.match(/ sub=\d+ psub=\d+ ssub=\d+ /)[0]]));
+// The connections that have subscriptions, and how many of each kind.
+async function subscribers(broker) {
+    const lines = (await broker.client('LIST', 'TYPE', 'pubsub')).split('\n').filter((line) => line !== '');
+    return lines.map((line) => {
+        return { id: line.match(/^id=\d+/)[0], counts: line.match(/ sub=\d+ psub=\d+ ssub=\d+ /)[0] };
+    });
 }

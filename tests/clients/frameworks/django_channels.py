@@ -123,13 +123,16 @@ class Checks:
         async def subscriptions():
             return {client["id"]: int(client["sub"]) for client in await self.broker.client_list()}
 
+        def counts(clients):
+            return sorted(filter(None, clients.values()))
+
         before = await subscriptions()
         killed = {id for id, count in before.items() if count > 0}
         assert await self.broker.client_kill_filter(_type="pubsub") == len(killed) == 2
 
         async def subscribed_again():
             now = await subscriptions()
-            return not killed & now.keys() and sorted(filter(None, now.values())) == sorted(filter(None, before.values()))
+            return not killed & now.keys() and counts(now) == counts(before)
 
         await eventually("both have subscribed again", subscribed_again)
         await self.sends_to_a_channel()

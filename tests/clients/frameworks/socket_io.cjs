@@ -28,19 +28,19 @@ class ApplicationServer {
         });
     }
 
-    answer(id) {
-        return within(String(id), new Promise((resolve, reject) => this.calls.set(id, { resolve, reject })));
+    answer(id, what) {
+        return within(what, new Promise((resolve, reject) => this.calls.set(id, { resolve, reject })));
     }
 
     async start() {
-        this.port = await this.answer('ready');
+        this.port = await this.answer('ready', 'a server starts');
         return this;
     }
 
     run(action, ...values) {
-        const id = this.count++;
-        this.process.send({ id, text: action.toString(), values });
-        return this.answer(id);
+        const [id, text] = [this.count++, action.toString()];
+        this.process.send({ id, text, values });
+        return this.answer(id, text);
     }
 
     end() {
@@ -77,10 +77,10 @@ async function listeners(channel) {
 }
 
 // The sharded adapter has a channel for each room, to which a server has not yet subscribed when a client has joined.
-async function roomIsOn(servers, room, namespace = '/') {
+async function roomIsOn(servers, room) {
     if (adapter === 'classic') return;
     await eventually(`${servers} servers listen to ${room}`, async () => {
-        return (await listeners(`socket.io#${namespace}#${room}#`)) === servers;
+        return (await listeners(`socket.io#/#${room}#`)) === servers;
     });
 }
 

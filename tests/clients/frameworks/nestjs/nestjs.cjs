@@ -20,11 +20,10 @@ class Application {
     async start(requests, events, options = {}) {
         const { Controller, Module, NestFactory } = nest;
         const { ClientProxyFactory, Ctx, EventPattern, MessagePattern, Payload, Transport } = nest;
-        const transport = {
-            transport: Transport.REDIS,
-            // Without attempts Nest gives up a connection that is lost.
-            options: { port, retryAttempts: 1000, retryDelay: 10, ...(protocol !== 'default' && { protocol: Number(protocol) }), ...options },
-        };
+        // Without attempts Nest gives up a connection that is lost.
+        const connection = { port, retryAttempts: 1000, retryDelay: 10 };
+        if (protocol !== 'default') connection.protocol = Number(protocol);
+        const transport = { transport: Transport.REDIS, options: { ...connection, ...options } };
         // What decorators do where a compiler knows them.
         class Handlers {}
         for (const [decorator, handlers] of [
@@ -88,7 +87,7 @@ async function applicationsStart() {
     );
     stock = await new Application().start(
         [
-            ['count', 'stock.count', async ({ name }, context) => `${context.getChannel()} of ${name} is ${name.length}`],
+            ['count', 'stock.count', async ({ name }, context) => `${context.getChannel()} of ${name}: ${name.length}`],
             ['list', 'stock.list', () => from(['one', 'two', 'three'])],
             ['fail', 'stock.fail', () => throwError(() => new nest.RpcException('nothing is left'))],
         ],
@@ -108,7 +107,7 @@ async function applicationsStart() {
 async function requests() {
     assert.strictEqual(await stock.request('orders.total', { prices: [1, 2, 39] }), 42);
     assert.strictEqual(await stock.request({ command: 'sum' }, { left: 3, right: 4 }), 7);
-    assert.strictEqual(await orders.request('stock.count', { name: 'grüß' }), 'stock.count of grüß is 4');
+    assert.strictEqual(await orders.request('stock.count', { name: 'grüß' }), 'stock.count of grüß: 4');
     await assert.rejects(orders.request('stock.fail', {}), { message: 'nothing is left' });
     // Who has its answer listens no longer.
     await listeners({ 'orders.total.reply': 0, 'stock.count.reply': 0, 'stock.fail.reply': 0 });
