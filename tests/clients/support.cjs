@@ -9,10 +9,10 @@ exports.port = Number(process.argv[2]);
 exports.protocol = process.argv[3] === 'default' ? undefined : Number(process.argv[3]);
 
 // The promise, or an error that says what was awaited.
-function within(what, promise) {
+function within(what, promise, deadline = DEADLINE) {
     let timer;
     const late = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`did not happen: ${what}`)), DEADLINE);
+        timer = setTimeout(() => reject(new Error(`did not happen: ${what}`)), deadline);
     });
     return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -56,7 +56,8 @@ exports.eventually = async function eventually(what, condition) {
 exports.run = async function run(checks) {
     for (const check of checks) {
         console.log(check.name);
-        await within(check.name, check());
+        // Longer than any single wait, so that it is told which one did not end.
+        await within(check.name, check(), 2 * DEADLINE);
     }
     console.log('all done');
     // Connections that reconnect by themselves would keep the process alive.

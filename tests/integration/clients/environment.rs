@@ -63,6 +63,60 @@ pub(super) fn node_modules() -> Option<PathBuf> {
     )
 }
 
+/// The Python that has the frameworks, or nothing and a line that says why.
+pub(super) fn frameworks_python() -> Option<PathBuf> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    available(
+        "python-socketio and Django Channels",
+        PYTHON.get_or_init(|| virtual_environment("frameworks-python", &scripts().join("frameworks"))),
+    )
+}
+
+/// The directory of the Node frameworks, or nothing and a line that says why.
+pub(super) fn frameworks_modules() -> Option<PathBuf> {
+    static NODE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    available(
+        "Socket.IO and graphql-redis-subscriptions",
+        NODE.get_or_init(|| packages("frameworks-node", &scripts().join("frameworks"))),
+    )
+}
+
+/// The directory of NestJS, or nothing and a line that says why.
+pub(super) fn nestjs_modules() -> Option<PathBuf> {
+    static NODE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    available(
+        "NestJS",
+        NODE.get_or_init(|| packages("frameworks-nestjs", &scripts().join("frameworks/nestjs"))),
+    )
+}
+
+/// Makes a virtual environment of this name with what `requirements.txt` lists, and returns its interpreter.
+fn virtual_environment(name: &str, lists: &Path) -> Result<PathBuf, String> {
+    let home = directory().join(name);
+    let python = home.join("bin/python");
+    once(&home, &lists.join("requirements.txt"), |list| {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+        let mut pip = Command::new(&python);
+        run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(list))
+    })?;
+    Ok(python)
+}
+
+/// Installs what `package-lock.json` lists below a directory of this name, and returns where it is.
+fn packages(name: &str, lists: &Path) -> Result<PathBuf, String> {
+    let home = directory().join(name);
+    once(&home, &lists.join("package-lock.json"), |list| {
+        run(Command::new("node").arg("--version"))?;
+        std::fs::create_dir_all(&home).map_err(|error| error.to_string())?;
+        for file in [list, &lists.join("package.json")] {
+            let copy = home.join(file.file_name().expect("a name"));
+            std::fs::copy(file, copy).map_err(|error| error.to_string())?;
+        }
+        run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(&home))
+    })?;
+    Ok(home.join("node_modules"))
+}
+
 /// Runs a script to its end, and fails with all that it printed when it fails.
 #[track_caller]
 pub(super) fn run_script(command: &mut Command) {

@@ -14,3 +14,6 @@ mod redis_cli_help;
 
 // redis-py, ioredis, node-redis.
 mod libraries;
+
+// Frameworks: Socket.IO, python-socketio, Django Channels, GraphQL subscriptions, NestJS.
+mod frameworks;
