@@ -23,8 +23,12 @@ const FRAME_OVERHEAD_BYTES: usize = 40;
 /// Messages that cost a receiver's outbox as much as the push itself, in the turn's budget.
 const MESSAGES_PER_UNIT: usize = 16;
 
-const PUBLISHING: Flags =
-    Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::DELIVERS);
+const PUBLISHING: Flags = Flags::PUBSUB
+    .and(Flags::LOADING)
+    .and(Flags::STALE)
+    .and(Flags::FAST)
+    .and(Flags::MAY_REPLICATE)
+    .and(Flags::DELIVERS);
 
 /// The rows of this group.
 pub(super) const ROWS: &[Row] = &[

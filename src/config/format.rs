@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{OutputLimit, OutputLimits};
+use super::{ClientMemory, OutputLimit, OutputLimits};
 
 /// A kind of value.
 pub(super) trait Format: Sync {
@@ -175,6 +175,40 @@ where
 
     fn write(&self, value: &T) -> Vec<u8> {
         value.to_string().into_bytes()
+    }
+}
+
+/// Bytes, or a percentage of `maxmemory`. (`maxmemory-clients`.)
+pub(super) struct MemoryOrPercent;
+
+impl Format for MemoryOrPercent {
+    type Value = ClientMemory;
+
+    fn read(&self, slot: &mut ClientMemory, values: &[&[u8]]) -> Result<(), String> {
+        let unreadable = || "argument must be a memory or percent value".to_owned();
+        let value = only(values)?;
+        *slot = match value.strip_suffix(b"%") {
+            None => ClientMemory::Bytes(memory(value).ok_or_else(unreadable)?),
+            Some(percent) => {
+                let (percent, unit) = number_and_unit(percent).ok_or_else(unreadable)?;
+                if !unit.is_empty() {
+                    return Err(unreadable());
+                }
+                match u8::try_from(percent) {
+                    Ok(0) => ClientMemory::Bytes(0),
+                    Ok(percent @ 1..=100) => ClientMemory::Percent(percent),
+                    _ => return Err("percentage argument must be less or equal to 100".into()),
+                }
+            }
+        };
+        Ok(())
+    }
+
+    fn write(&self, value: &ClientMemory) -> Vec<u8> {
+        match value {
+            ClientMemory::Bytes(bytes) => bytes.to_string().into_bytes(),
+            ClientMemory::Percent(percent) => format!("{percent}%").into_bytes(),
+        }
     }
 }
 

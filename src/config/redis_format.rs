@@ -47,20 +47,6 @@ pub(super) fn keyspace_events(values: &[&[u8]]) -> Canonical {
     Ok(shown)
 }
 
-/// `maxmemory-clients`: bytes, or percent of `maxmemory`.
-pub(super) fn memory_or_percent(values: &[&[u8]]) -> Canonical {
-    let value = only(values)?;
-    let unreadable = "argument must be a memory or percent value";
-    let Some(percent) = value.strip_suffix(b"%") else {
-        return memory(value).map(|bytes| bytes.to_string().into_bytes()).ok_or_else(|| unreadable.into());
-    };
-    match integer(percent) {
-        Ok(percent @ 0..=100) => Ok(format!("{percent}%").into_bytes()),
-        Ok(101..) => Err("percentage argument must be less or equal to 100".into()),
-        _ => Err(unreadable.into()),
-    }
-}
-
 /// `oom-score-adj-values`: three numbers.
 pub(super) fn oom_scores(values: &[&[u8]]) -> Canonical {
     if values.len() != 3 {

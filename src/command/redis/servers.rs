@@ -19,15 +19,6 @@ const fn server(name: &'static str, arity: i32, flags: &str, keys: &'static [Key
 }
 
 pub(super) static ROWS: &[Row] = &[
-    connection("client|caching", 3, "noscript loading stale", &[]),
-    connection("client|getredir", 2, "noscript loading stale", &[]),
-    connection("client|no-evict", 3, "admin noscript loading stale", &[]),
-    connection("client|no-touch", 3, "noscript loading stale", &[]),
-    connection("client|pause", -3, "admin noscript loading stale", &[]),
-    connection("client|tracking", -3, "noscript loading stale", &[]),
-    connection("client|trackinginfo", 2, "noscript loading stale", &[]),
-    connection("client|unblock", -3, "admin noscript loading stale", &[]),
-    connection("client|unpause", 2, "admin noscript loading stale", &[]),
     scripting(
         "eval_ro",
         -3,
@@ -137,7 +128,6 @@ pub(super) static ROWS: &[Row] = &[
     server("module|load", -3, "admin noscript no_async_loading", &[]),
     server("module|loadex", -3, "admin noscript no_async_loading", &[]),
     server("module|unload", 3, "admin noscript no_async_loading", &[]),
-    server("monitor", 1, "admin noscript loading stale", &[]),
     server("psync", -3, "admin noscript no_async_loading no_multi", &[]),
     server("replconf", -1, "admin noscript loading stale allow_busy", &[]),
     server("restore-asking", -4, "write denyoom asking", &[key(1, "OW update")])

@@ -1,0 +1,157 @@
+//! MONITOR: a client that is shown what all clients do.
+//!
+//! Owns the line that shows a command, and which commands are shown. Who the monitors are is in `broker`.
+
+use std::io::Write;
+
+use bytes::Bytes;
+
+use super::spec::{Action, Flags, Group, Row};
+use super::{Context, Error, Flow, flush};
+use crate::broker::clients::{Address, Mark};
+use crate::broker::session::{ReplyMode, Session};
+use crate::outbox::Pushed;
+use crate::resp::push::{Frame, SHARED_PAYLOAD_BYTES};
+use crate::resp::request::Request;
+use crate::sync::atomic::Ordering;
+use crate::time::Now;
+
+/// Bytes of a line, but for the last argument's end: to write a larger one would take a turn for itself.
+const LINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// The rows of this group.
+pub(super) const ROWS: &[Row] = &[Row {
+    name: "monitor",
+    arity: 1,
+    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE),
+    summary: "Listens for all requests received by the server in real-time.",
+    action: Action::Run(monitor),
+    since: "1.0.0",
+    ..Row::of(Group::Server)
+}];
+
+fn monitor(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
+    if context.executing {
+        return Err(Error::DenyBlocking("monitor"));
+    }
+    // Redis does not answer a second time.
+    if context.session.client.is(Mark::Monitor) {
+        return Ok(Flow::Done);
+    }
+    if context.session.reply_mode == ReplyMode::On {
+        context.ok()?;
+        // The first command that is shown must come behind it.
+        flush(context.session, context.workspace, context.now);
+    }
+    context.broker.monitors.add(&context.session.client);
+    Ok(Flow::Done)
+}
+
+/// Shows a command that was executed to all monitors. Without any it costs one load.
+pub(super) fn show(context: &mut Context<'_>, row: &Row, request: Request<'_>) {
+    if context.broker.monitors.is_any() && !row.flags.has_any(Flags::ADMIN.and(Flags::SKIP_MONITOR)) {
+        show_to_all(context, row, request);
+    }
+}
+
+#[cold]
+fn show_to_all(context: &mut Context<'_>, row: &Row, request: Request<'_>) {
+    let mut line = Vec::new();
+    write_line(&mut line, context.session, row, request, context.now);
+    // One copy for all, or one for each: as with messages.
+    let shared = (line.len() >= SHARED_PAYLOAD_BYTES).then(|| Bytes::from(std::mem::take(&mut line)));
+    let frame = Frame { head: &line, head_resp3: Some(&line), shared: shared.as_ref() };
+    let monitors = context.broker.monitors.all();
+    let workspace = &mut *context.workspace;
+    for monitor in monitors.iter() {
+        match monitor.outbox.push(frame, &monitor.output_limit(context.session.config()), context.now) {
+            Pushed::Queued | Pushed::Closed => {}
+            Pushed::Wake(waker) => workspace.ready.push_back(waker),
+            Pushed::Overflow(waker) => {
+                workspace.overflowed.push(monitor.id);
+                workspace.ready.extend(waker);
+            }
+        }
+    }
+    workspace.spend(monitors.len());
+}
+
+/// Redis `replicationFeedMonitors`.
+fn write_line(line: &mut Vec<u8>, session: &Session, row: &Row, request: Request<'_>, now: Now) {
+    let database = session.client.database.load(Ordering::Relaxed);
+    let address = match &session.client.address {
+        Address::Unix(path) => format!("unix:{}", path.display()),
+        other => other.to_string(),
+    };
+    let (seconds, micros) = (now.unix.as_secs(), now.unix.subsec_micros());
+    // Writing to a vector does not fail.
+    let _ = write!(line, "+{seconds}.{micros:06} [{database} {address}]");
+    let mut secrets = Secrets::new(row);
+    for (index, argument) in request.arguments_from(0).enumerate() {
+        if line.len() >= LINE_BYTES_MAX {
+            let _ = write!(line, " \"... ({} more arguments)\"", request.len() - index);
+            break;
+        }
+        line.push(b' ');
+        let argument = if secrets.has(index, argument) { b"(redacted)" } else { argument };
+        let most = LINE_BYTES_MAX - line.len().min(LINE_BYTES_MAX);
+        write_quoted(line, &argument[..argument.len().min(most)]);
+        if argument.len() > most {
+            line.pop();
+            let _ = write!(line, "... ({} more bytes)\"", argument.len() - most);
+        }
+    }
+    line.extend_from_slice(b"\r\n");
+}
+
+/// Finds the arguments that nobody is to see, in the order of the request: names and passwords of AUTH and HELLO.
+struct Secrets {
+    /// Of HELLO: where its next option stands, as HELLO reads them, since a client's name may be `auth` too.
+    option: usize,
+    /// What stands before is secret.
+    end: usize,
+}
+
+impl Secrets {
+    fn new(row: &Row) -> Self {
+        match row.name {
+            "auth" => Secrets { option: usize::MAX, end: usize::MAX },
+            "hello" => Secrets { option: 2, end: 0 },
+            _ => Secrets { option: usize::MAX, end: 0 },
+        }
+    }
+
+    fn has(&mut self, index: usize, argument: &[u8]) -> bool {
+        if index != self.option {
+            return index > 0 && index < self.end;
+        }
+        let is_auth = argument.eq_ignore_ascii_case(b"AUTH");
+        self.option += if is_auth { 3 } else { 2 };
+        if is_auth {
+            self.end = self.option;
+        }
+        false
+    }
+}
+
+/// Redis `sdscatrepr`.
+fn write_quoted(line: &mut Vec<u8>, bytes: &[u8]) {
+    line.push(b'"');
+    for &byte in bytes {
+        match byte {
+            b'\\' | b'"' => line.extend_from_slice(&[b'\\', byte]),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            b'\t' => line.extend_from_slice(b"\\t"),
+            0x07 => line.extend_from_slice(b"\\a"),
+            0x08 => line.extend_from_slice(b"\\b"),
+            b' '..=b'~' => line.push(byte),
+            _ => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let digit = |value: u8| DIGITS[usize::from(value)];
+                line.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 0xF)]);
+            }
+        }
+    }
+    line.push(b'"');
+}
