@@ -236,8 +236,8 @@ impl Client {
 
     /// The first bytes of what it calls its library.
     pub fn library(&self, most: usize) -> Vec<u8> {
-        let names = self.names.lock();
-        let library = names.as_deref().map_or(&[][..], |names| &names.library);
+        let rare = self.rare.lock();
+        let library = rare.as_deref().map_or(&[][..], |rare| &rare.names.library);
         library[..library.len().min(most)].to_vec()
     }
 

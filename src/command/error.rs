@@ -56,8 +56,6 @@ pub enum Error {
     CountNegative,
     UnblockReason,
     PauseMode,
-    TimeoutNotInteger,
-    TimeoutNegative,
     TimeoutOutOfRange,
     Tracking(TrackingError),
     /// A client in MONITOR mode may not publish: Redis has it for a replica.
@@ -276,8 +274,6 @@ impl Error {
             Error::CountNegative => "ERR COUNT should be greater than or equal to 0",
             Error::UnblockReason => "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
             Error::PauseMode => "ERR CLIENT PAUSE mode must be WRITE or ALL",
-            Error::TimeoutNotInteger => "ERR timeout is not an integer or out of range",
-            Error::TimeoutNegative => "ERR timeout is negative",
             Error::TimeoutOutOfRange => "ERR timeout is out of range",
             Error::ReplicaKeyspace => "ERR Replica can't interact with the keyspace",
             Error::NestedMulti => "ERR MULTI calls can not be nested",

@@ -186,7 +186,8 @@ static SERVED: &[Row] = &[
         "A client of the class (normal, pubsub: with subscriptions) is closed when its unread output reaches hard \
          bytes, or stays at soft bytes for longer than these seconds; 0 for no limit. A subscriber that cannot keep \
          up would otherwise take all the memory; clients that get what they ask for are held back by \
-         client-reply-backlog instead. A class that is not named keeps its limits.",
+         client-reply-backlog instead. A client in MONITOR mode is normal; without a limit there, that of pubsub is its \
+         own. A class that is not named keeps its limits.",
     )
     .several(),
     Row::served(
