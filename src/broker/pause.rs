@@ -139,3 +139,74 @@ impl Drop for Released {
         self.flatten().for_each(Waker::wake);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::clients::Address;
+    use crate::time::Now;
+
+    fn client(id: u64) -> Arc<Client> {
+        Arc::new(Client::new(id, Address::Internal, Address::Internal, -1, Now::default()))
+    }
+
+    const LATE: Duration = Duration::from_secs(10);
+    const LATER: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_pause_concerns_what_it_is_about() {
+        let pause = Pause::default();
+        assert!(!pause.concerns(true) && !pause.concerns(false));
+        pause.begin(Paused::Writes, LATE, Duration::ZERO);
+        assert!(pause.concerns(true) && !pause.concerns(false));
+        pause.begin(Paused::All, LATE, Duration::ZERO);
+        assert!(pause.concerns(true) && pause.concerns(false));
+        drop(pause.end());
+        assert!(!pause.concerns(true) && !pause.concerns(false));
+    }
+
+    #[test]
+    fn the_wider_and_the_longer_stay_until_it_is_over() {
+        let pause = Pause::default();
+        let client = client(1);
+        pause.begin(Paused::All, LATE, Duration::ZERO);
+        pause.begin(Paused::Writes, Duration::from_secs(5), Duration::ZERO);
+        assert!(pause.concerns(false));
+        assert!(pause.postpone(&client, false, Duration::from_secs(9)));
+        assert_eq!(pause.awaited_end(), Some(LATE));
+        assert!(pause.end_if_over(Duration::from_secs(9)).is_none());
+        assert_eq!(pause.end_if_over(LATE).unwrap().count(), 1);
+        pause.begin(Paused::Writes, LATER, LATE);
+        assert!(!pause.concerns(false));
+    }
+
+    #[test]
+    fn one_that_is_over_postpones_nobody() {
+        let pause = Pause::default();
+        pause.begin(Paused::All, LATE, Duration::ZERO);
+        assert!(!pause.postpone(&client(1), true, LATE));
+        assert!(!pause.concerns(true));
+        assert_eq!(pause.waiting(), 0);
+    }
+
+    #[test]
+    fn who_leaves_does_not_wait() {
+        let pause = Pause::default();
+        let clients: Vec<_> = (1..=3).map(client).collect();
+        pause.begin(Paused::All, LATE, Duration::ZERO);
+        for client in &clients {
+            assert!(pause.postpone(client, false, Duration::ZERO));
+            assert!(client.is(Mark::Postponed));
+        }
+        pause.forget(&clients[1]);
+        pause.forget(&client(9));
+        assert_eq!(pause.waiting(), 2);
+        let mut released = pause.end();
+        assert_eq!(pause.waiting(), 0);
+        released.next();
+        assert!(!clients[0].is(Mark::Postponed) && clients[2].is(Mark::Postponed));
+        // Whoever lets them go on may be gone half way.
+        drop(released);
+        assert!(!clients[2].is(Mark::Postponed));
+    }
+}

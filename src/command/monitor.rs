@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[Row {
 
 fn monitor(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
     if context.executing {
-        return Err(Error::DenyBlocking("monitor"));
+        return Err(Error::MonitorDenyBlocking);
     }
     // Redis does not answer a second time.
     if context.session.client.is(Mark::Monitor) {

@@ -63,9 +63,9 @@ async fn evict(shared: &Shared, eviction: &mut Eviction) {
         let chosen = eviction.step(&shared.broker, limit, CLIENTS_PER_STEP);
         let now = shared.clock.now();
         for client in chosen.iter().flatten() {
-            end(shared, client, CloseReason::Evicted, Counter::ClientsEvicted);
             let line = describe(client, now);
             tracing::info!("Evicting client: {}", String::from_utf8_lossy(&line).trim_end());
+            end(shared, client, CloseReason::Evicted, Counter::ClientsEvicted);
         }
         if chosen.is_some() {
             return;

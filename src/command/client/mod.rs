@@ -217,7 +217,7 @@ const CLIENT: &[Row] = &[
         name: "client|capa",
         arity: -3,
         flags: ORDINARY,
-        summary: "Does nothing: no reply depends on what the client is capable of. (Valkey.)",
+        summary: "Does nothing: no reply depends on what the client is capable of, which is a command of Valkey's.",
         action: Action::Run(|context, _| context.ok()),
         since: "0.1.0",
         syntax: "capability [capability ...]",

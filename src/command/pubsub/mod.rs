@@ -93,7 +93,7 @@ const PUBSUB: &[Row] = &[
         name: "pubsub|subscribers",
         arity: 3,
         flags: OBSERVING,
-        summary: "Returns the clients that are subscribed to a channel itself. (Ours.)",
+        summary: "Returns the clients that are subscribed to a channel itself: ours.",
         action: Action::Run(|context, request| {
             subscribers::subscribers(context, request, ChannelKind::Global)
         }),
@@ -106,7 +106,7 @@ const PUBSUB: &[Row] = &[
         name: "pubsub|shardsubscribers",
         arity: 3,
         flags: OBSERVING,
-        summary: "Returns the clients that are subscribed to a shard channel. (Ours.)",
+        summary: "Returns the clients that are subscribed to a shard channel: ours.",
         action: Action::Run(|context, request| {
             subscribers::subscribers(context, request, ChannelKind::Shard)
         }),
@@ -119,7 +119,7 @@ const PUBSUB: &[Row] = &[
         name: "pubsub|stats",
         arity: -2,
         flags: ASKING,
-        summary: "Returns the channels that are published to most. (Ours.)",
+        summary: "Returns the channels that are published to most: ours.",
         action: Action::Run(stats::stats),
         since: "0.1.0",
         syntax: "[COUNT count:integer]",
