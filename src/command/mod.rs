@@ -414,7 +414,7 @@ fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Resul
         return Err(Error::SubscribedMode(row.name));
     }
     let is_monitor = context.session.client.is(Mark::Monitor);
-    if is_monitor && row.flags.has_any(WRITING) {
+    if is_monitor && row.flags.has_any(WRITING.and(Flags::READONLY)) {
         return Err(Error::ReplicaKeyspace);
     }
     let writes = row.flags.has_any(WRITING) || (row.name == "exec" && transaction_writes(context));
@@ -435,7 +435,7 @@ fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Resul
     }
 }
 
-/// What CLIENT PAUSE WRITE is about, and what a monitor may not do.
+/// What CLIENT PAUSE WRITE is about. A monitor may not do that, nor read: to Redis it is a kind of replica.
 const WRITING: Flags = Flags::WRITE.and(Flags::MAY_REPLICATE);
 
 fn transaction_writes(context: &Context<'_>) -> bool {

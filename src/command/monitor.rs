@@ -14,7 +14,6 @@ use crate::outbox::Pushed;
 use crate::resp::push::{Frame, SHARED_PAYLOAD_BYTES};
 use crate::resp::request::Request;
 use crate::sync::atomic::Ordering;
-use crate::time::Now;
 
 /// Bytes of a line, but for the last argument's end: to write a larger one would take a turn for itself.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
@@ -50,14 +49,45 @@ fn monitor(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
 /// Shows a command that was executed to all monitors. Without any it costs one load.
 pub(super) fn show(context: &mut Context<'_>, row: &Row, request: Request<'_>) {
     if context.broker.monitors.is_any() && !row.flags.has_any(Flags::ADMIN.and(Flags::SKIP_MONITOR)) {
-        show_to_all(context, row, request);
+        show_to_all(context, &shown_address(context.session), request.arguments_from(0), Secrets::new(row));
+    }
+}
+
+/// Shows a command that calls others, before it does. It has the flag that it is not shown behind them.
+pub(super) fn show_script(context: &mut Context<'_>, request: Request<'_>) {
+    if context.broker.monitors.is_any() {
+        show_to_all(context, &shown_address(context.session), request.arguments_from(0), Secrets::NONE);
+    }
+}
+
+/// Shows a command that a script has called.
+pub(super) fn show_called(context: &mut Context<'_>, arguments: [&[u8]; 3]) {
+    if context.broker.monitors.is_any() {
+        show_to_all(context, "lua", arguments.into_iter(), Secrets::NONE);
+    }
+}
+
+fn shown_address(session: &Session) -> String {
+    match &session.client.address {
+        Address::Unix(path) => format!("unix:{}", path.display()),
+        other => other.to_string(),
     }
 }
 
 #[cold]
-fn show_to_all(context: &mut Context<'_>, row: &Row, request: Request<'_>) {
+fn show_to_all<'r>(
+    context: &mut Context<'_>,
+    address: &str,
+    arguments: impl ExactSizeIterator<Item = &'r [u8]>,
+    secrets: Secrets,
+) {
     let mut line = Vec::new();
-    write_line(&mut line, context.session, row, request, context.now);
+    let database = context.session.client.database.load(Ordering::Relaxed);
+    let (seconds, micros) = (context.now.unix.as_secs(), context.now.unix.subsec_micros());
+    // Writing to a vector does not fail.
+    let _ = write!(line, "+{seconds}.{micros:06} [{database} {address}]");
+    write_arguments(&mut line, arguments, secrets);
+    line.extend_from_slice(b"\r\n");
     // One copy for all, or one for each: as with messages.
     let shared = (line.len() >= SHARED_PAYLOAD_BYTES).then(|| Bytes::from(std::mem::take(&mut line)));
     let frame = Frame { head: &line, head_resp3: Some(&line), shared: shared.as_ref() };
@@ -76,21 +106,17 @@ fn show_to_all(context: &mut Context<'_>, row: &Row, request: Request<'_>) {
     workspace.spend(monitors.len());
 }
 
-/// Redis `replicationFeedMonitors`.
-fn write_line(line: &mut Vec<u8>, session: &Session, row: &Row, request: Request<'_>, now: Now) {
-    let database = session.client.database.load(Ordering::Relaxed);
-    let address = match &session.client.address {
-        Address::Unix(path) => format!("unix:{}", path.display()),
-        other => other.to_string(),
-    };
-    let (seconds, micros) = (now.unix.as_secs(), now.unix.subsec_micros());
-    // Writing to a vector does not fail.
-    let _ = write!(line, "+{seconds}.{micros:06} [{database} {address}]");
-    let mut secrets = Secrets::new(row);
-    for (index, argument) in request.arguments_from(0).enumerate() {
+/// The rest of a line as Redis writes it (`replicationFeedMonitors`), cut where it gets too long.
+fn write_arguments<'r>(
+    line: &mut Vec<u8>,
+    arguments: impl ExactSizeIterator<Item = &'r [u8]>,
+    mut secrets: Secrets,
+) {
+    let count = arguments.len();
+    for (index, argument) in arguments.enumerate() {
         if line.len() >= LINE_BYTES_MAX {
-            let _ = write!(line, " \"... ({} more arguments)\"", request.len() - index);
-            break;
+            let _ = write!(line, " \"... ({} more arguments)\"", count - index);
+            return;
         }
         line.push(b' ');
         let argument = if secrets.has(index, argument) { b"(redacted)" } else { argument };
@@ -101,7 +127,6 @@ fn write_line(line: &mut Vec<u8>, session: &Session, row: &Row, request: Request
             let _ = write!(line, "... ({} more bytes)\"", argument.len() - most);
         }
     }
-    line.extend_from_slice(b"\r\n");
 }
 
 /// Finds the arguments that nobody is to see, in the order of the request: names and passwords of AUTH and HELLO.
@@ -113,11 +138,13 @@ struct Secrets {
 }
 
 impl Secrets {
+    const NONE: Secrets = Secrets { option: usize::MAX, end: 0 };
+
     fn new(row: &Row) -> Self {
         match row.name {
             "auth" => Secrets { option: usize::MAX, end: usize::MAX },
             "hello" => Secrets { option: 2, end: 0 },
-            _ => Secrets { option: usize::MAX, end: 0 },
+            _ => Secrets::NONE,
         }
     }
 

@@ -189,17 +189,14 @@ impl Format for MemoryOrPercent {
         let value = only(values)?;
         *slot = match value.strip_suffix(b"%") {
             None => ClientMemory::Bytes(memory(value).ok_or_else(unreadable)?),
-            Some(percent) => {
-                let (percent, unit) = number_and_unit(percent).ok_or_else(unreadable)?;
-                if !unit.is_empty() {
-                    return Err(unreadable());
+            Some(percent) => match integer(percent).map(u8::try_from) {
+                Ok(Ok(0)) => ClientMemory::Bytes(0),
+                Ok(Ok(percent @ 1..=100)) => ClientMemory::Percent(percent),
+                Ok(_) if !percent.starts_with(b"-") => {
+                    return Err("percentage argument must be less or equal to 100".into());
                 }
-                match u8::try_from(percent) {
-                    Ok(0) => ClientMemory::Bytes(0),
-                    Ok(percent @ 1..=100) => ClientMemory::Percent(percent),
-                    _ => return Err("percentage argument must be less or equal to 100".into()),
-                }
-            }
+                _ => return Err(unreadable()),
+            },
         };
         Ok(())
     }

@@ -126,7 +126,7 @@ fn memory() {
     for (value, shown) in [("0", "0"), ("1gb", "1073741824"), ("5%", "5%"), ("100%", "100%"), ("0%", "0")] {
         accepts("maxmemory-clients", value, shown);
     }
-    for value in ["-1", "-5%", "x", "%", "1.5%", "5 %", "5mb%"] {
+    for value in ["-1", "-5%", "x", "%", "1.5%", "5 %", "5mb%", "05%"] {
         refuses("maxmemory-clients", value, "argument must be a memory or percent value");
     }
     refuses("maxmemory-clients", "101%", "percentage argument must be less or equal to 100");
