@@ -2,7 +2,7 @@
 //!
 //! Owns what Redis accepts, refuses and prints for each, to the letter. Must not know what rows use them.
 
-use super::format::{Check, Format, Integer, Memory, between, index_of, integer, memory, only, utf8};
+use super::format::{Check, Format, Integer, Memory, between, index_of, integer, only, utf8};
 
 /// The canonical text, or the rule that the values break.
 type Canonical = Result<Vec<u8>, String>;
