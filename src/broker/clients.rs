@@ -191,11 +191,6 @@ impl Client {
         self.marks.load(Ordering::Relaxed) & mark as u8 != 0
     }
 
-    /// Whether nothing of this kind holds for it, as for most.
-    pub fn is_unmarked(&self) -> bool {
-        self.marks.load(Ordering::Relaxed) == 0
-    }
-
     /// Notes whether this holds for it from now on.
     pub fn mark(&self, mark: Mark, holds: bool) {
         if holds {

@@ -266,7 +266,7 @@ impl Subscriptions {
 
     /// The channels of one shard that were published to most; nothing behind the last shard. (PUBSUB STATS.)
     pub fn busiest(&self, kind: ChannelKind, shard: usize) -> Option<Vec<Busy>> {
-        Some(self.shards(kind).get(shard)?.lock().busiest.channels().to_vec())
+        Some(self.shards(kind).get(shard)?.lock().busiest.channels().collect())
     }
 
     /// Begins anew to count what is published.

@@ -261,9 +261,7 @@ impl Interpreter {
             }
         }
         let mut context = self.context(broker, workspace, now);
-        if !context.session.client.is_unmarked() {
-            forget_caching(&context, row);
-        }
+        client::forget_caching(&context, row);
         // Behind the reply, as in Redis: a monitor sees its own commands too.
         monitor::show(&mut context, row, request);
         true
@@ -413,17 +411,9 @@ fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Resul
     if subscribed_mode && !row.flags.has(Flags::SUBSCRIBED_MODE) {
         return Err(Error::SubscribedMode(row.name));
     }
-    let is_monitor = context.session.client.is(Mark::Monitor);
-    if is_monitor && row.flags.has_any(WRITING.and(Flags::READONLY)) {
-        return Err(Error::ReplicaKeyspace);
-    }
-    let writes = row.flags.has_any(WRITING) || (row.name == "exec" && transaction_writes(context));
-    if context.broker.pause.concerns(writes) && !is_monitor {
-        let client = &context.session.client;
-        client.last_command.store(found.number, Ordering::Relaxed);
-        if context.broker.pause.postpone(client, writes, context.now.monotonic) {
-            return Ok(Admitted::Later);
-        }
+    monitor::check(context.session, row)?;
+    if client::postpone(context, found) {
+        return Ok(Admitted::Later);
     }
     match context.transaction.as_deref_mut() {
         Some(transaction) if !row.flags.has(Flags::NOT_QUEUED) => {
@@ -432,20 +422,6 @@ fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Resul
             Ok(Admitted::Never)
         }
         _ => Ok(Admitted::Now(found)),
-    }
-}
-
-/// What CLIENT PAUSE WRITE is about. A monitor may not do that, nor read: to Redis it is a kind of replica.
-const WRITING: Flags = Flags::WRITE.and(Flags::MAY_REPLICATE);
-
-fn transaction_writes(context: &Context<'_>) -> bool {
-    context.transaction.as_ref().is_some_and(|transaction| transaction.has_any(WRITING))
-}
-
-/// CLIENT CACHING is about the next command, but for those of CLIENT itself.
-fn forget_caching(context: &Context<'_>, row: &Row) {
-    if context.transaction.is_none() && !row.name.starts_with("client|") {
-        context.session.client.mark(Mark::Caching, false);
     }
 }
 

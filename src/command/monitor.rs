@@ -46,6 +46,13 @@ fn monitor(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
     Ok(Flow::Done)
 }
 
+/// A monitor may neither write, publish nor read: to Redis it is a kind of replica.
+pub(super) fn check(session: &Session, row: &Row) -> Result<(), Error> {
+    let is_refused =
+        session.client.is(Mark::Monitor) && row.flags.has_any(Flags::READONLY.and(super::client::WRITING));
+    if is_refused { Err(Error::ReplicaKeyspace) } else { Ok(()) }
+}
+
 /// Shows a command that was executed to all monitors. Without any it costs one load.
 pub(super) fn show(context: &mut Context<'_>, row: &Row, request: Request<'_>) {
     if context.broker.monitors.is_any() && !row.flags.has_any(Flags::ADMIN.and(Flags::SKIP_MONITOR)) {

@@ -23,13 +23,22 @@ pub struct Busy {
     pub uncounted: u64,
 }
 
-/// The sketch.
+/// The sketch. What every message looks at stands together, apart from the rest.
 #[derive(Default)]
 pub struct Busiest {
     places: usize,
     /// A part of each channel's hash.
     tags: Vec<u32>,
-    channels: Vec<Busy>,
+    /// Messages of each channel, those that may have come before it was counted included.
+    counts: Vec<u64>,
+    channels: Vec<Channel>,
+}
+
+#[derive(Default)]
+struct Channel {
+    name: Vec<u8>,
+    bytes: u64,
+    uncounted: u64,
 }
 
 impl Busiest {
@@ -41,38 +50,45 @@ impl Busiest {
     /// Counts messages to the channel with this name, whose hash the caller knows.
     pub fn note(&mut self, hash: u64, name: &[u8], messages: u64, bytes: u64) {
         let tag = hash as u32;
-        let mut tags = self.tags.iter().zip(&mut self.channels);
-        let channel = match tags.find(|(known, channel)| **known == tag && channel.name == name) {
-            Some((_, channel)) => channel,
+        let is_it = |&index: &usize| self.tags[index] == tag && self.channels[index].name == name;
+        let place = match (0..self.tags.len()).find(is_it) {
+            Some(place) => place,
             None if self.places == 0 => return,
             None => self.place(tag, name),
         };
-        channel.messages += messages;
-        channel.bytes += bytes;
+        self.counts[place] += messages;
+        self.channels[place].bytes += bytes;
     }
 
     /// A place for a channel that has none.
-    fn place(&mut self, tag: u32, name: &[u8]) -> &mut Busy {
+    fn place(&mut self, tag: u32, name: &[u8]) -> usize {
         if self.channels.len() < self.places {
             self.tags.push(tag);
-            self.channels.push(Busy { name: name.to_vec(), ..Busy::default() });
-            let last = self.channels.len() - 1;
-            return &mut self.channels[last];
+            self.counts.push(0);
+            self.channels.push(Channel { name: name.to_vec(), ..Channel::default() });
+            return self.channels.len() - 1;
         }
-        let counts = self.channels.iter().map(|channel| channel.messages + channel.uncounted);
-        let (lowest, count) = counts.enumerate().min_by_key(|(_, count)| *count).unwrap_or_default();
+        let counts = self.counts.iter().enumerate();
+        let (lowest, count) =
+            counts.min_by_key(|(_, count)| **count).map_or((0, 0), |(at, count)| (at, *count));
         self.tags[lowest] = tag;
         let channel = &mut self.channels[lowest];
         // Its buffer is used again: many channels of one message each must not cost an allocation each.
         channel.name.clear();
         channel.name.extend_from_slice(name);
-        *channel = Busy { name: std::mem::take(&mut channel.name), messages: 0, bytes: 0, uncounted: count };
-        channel
+        channel.bytes = 0;
+        channel.uncounted = count;
+        lowest
     }
 
     /// The channels that have a place, in no order.
-    pub fn channels(&self) -> &[Busy] {
-        &self.channels
+    pub fn channels(&self) -> impl ExactSizeIterator<Item = Busy> {
+        self.channels.iter().zip(&self.counts).map(|(channel, count)| Busy {
+            name: channel.name.clone(),
+            messages: count - channel.uncounted,
+            bytes: channel.bytes,
+            uncounted: channel.uncounted,
+        })
     }
 
     /// Forgets all that was counted.
@@ -90,8 +106,8 @@ mod tests {
         busiest.note(hash, name.as_bytes(), messages, messages * 10);
     }
 
-    fn find<'a>(busiest: &'a Busiest, name: &str) -> Option<&'a Busy> {
-        busiest.channels().iter().find(|channel| channel.name == name.as_bytes())
+    fn find(busiest: &Busiest, name: &str) -> Option<Busy> {
+        busiest.channels().find(|channel| channel.name == name.as_bytes())
     }
 
     #[test]
@@ -105,7 +121,7 @@ mod tests {
             assert_eq!((channel.messages, channel.bytes, channel.uncounted), (messages, messages * 10, 0));
         }
         busiest.clear();
-        assert!(busiest.channels().is_empty());
+        assert_eq!(busiest.channels().len(), 0);
         note(&mut busiest, "a", 1);
         assert_eq!(find(&busiest, "a").unwrap().messages, 1);
     }
@@ -122,7 +138,7 @@ mod tests {
     fn without_places_nothing_is_counted() {
         let mut busiest = Busiest::new(0);
         note(&mut busiest, "a", 1);
-        assert!(busiest.channels().is_empty());
+        assert_eq!(busiest.channels().len(), 0);
     }
 
     proptest::proptest! {

@@ -13,6 +13,8 @@ use crate::command::help::help;
 use crate::command::spec::{Action, Flags, Group, Row};
 
 pub use list::describe;
+pub(super) use pause::{WRITING, postpone};
+pub(super) use tracking::forget_caching;
 
 const ORDINARY: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::SENTINEL);
 const OPERATING: Flags = ORDINARY.and(Flags::ADMIN);

@@ -1,12 +1,15 @@
 //! CLIENT PAUSE and UNPAUSE.
 //!
-//! Owns their syntax. What a pause does to a command is in [`crate::command`]'s checks.
+//! Owns their syntax, and which commands a pause concerns.
 
 use std::time::Duration;
 
+use crate::broker::clients::Mark;
 use crate::broker::pause::{Paused, Released};
-use crate::command::{Context, Error, Flow, Progress, Resume, resume_now};
+use crate::command::table::Found;
+use crate::command::{Context, Error, Flags, Flow, Progress, Resume, resume_now};
 use crate::resp::request::{Request, parse_integer};
+use crate::sync::atomic::Ordering;
 
 /// Clients that one step lets go on.
 const CLIENTS_PER_STEP: usize = 256;
@@ -35,6 +38,22 @@ pub(super) fn pause(context: &mut Context<'_>, request: Request<'_>) -> Result<F
 pub(super) fn unpause(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
     let released = context.broker.pause.end();
     resume_now(context, UnpauseRest(released))
+}
+
+/// What a pause of writes is about.
+pub(crate) const WRITING: Flags = Flags::WRITE.and(Flags::MAY_REPLICATE);
+
+/// Postpones a command, if there is a pause that concerns it. Without one it costs a load. Monitors are never paused.
+pub(crate) fn postpone(context: &mut Context<'_>, found: Found) -> bool {
+    let row = found.row;
+    let has_queued = || context.transaction.as_ref().is_some_and(|transaction| transaction.has_any(WRITING));
+    let writes = row.flags.has_any(WRITING) || (row.name == "exec" && has_queued());
+    let client = &context.session.client;
+    if !context.broker.pause.concerns(writes) || client.is(Mark::Monitor) {
+        return false;
+    }
+    client.last_command.store(found.number, Ordering::Relaxed);
+    context.broker.pause.postpone(client, writes, context.now.monotonic)
 }
 
 /// Clients that may go on and do not know it yet.

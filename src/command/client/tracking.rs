@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::broker::clients::{Mark, Tracking};
 use crate::command::error::TrackingError;
-use crate::command::{Context, Error, Flow};
+use crate::command::{Context, Error, Flow, Row};
 use crate::resp::request::{Request, parse_integer};
 
 pub(super) fn tracking(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
@@ -149,6 +149,14 @@ pub(super) fn redirect(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow
     let redirect = context.session.client.redirect();
     context.reply().integer(redirect.map_or(-1, |id| id as i64));
     Ok(Flow::Done)
+}
+
+/// CLIENT CACHING is about the next command, but for those of CLIENT itself.
+pub(crate) fn forget_caching(context: &Context<'_>, row: &Row) {
+    let client = &context.session.client;
+    if client.is(Mark::Caching) && context.transaction.is_none() && !row.name.starts_with("client|") {
+        client.mark(Mark::Caching, false);
+    }
 }
 
 pub(super) fn caching(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {

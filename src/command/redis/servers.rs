@@ -6,10 +6,6 @@ use super::known;
 use crate::command::keys::{KeySpec, key, numkeys};
 use crate::command::spec::{Group, Row};
 
-const fn connection(name: &'static str, arity: i32, flags: &str, keys: &'static [KeySpec]) -> Row {
-    known(Group::Connection, name, arity, flags, keys)
-}
-
 const fn scripting(name: &'static str, arity: i32, flags: &str, keys: &'static [KeySpec]) -> Row {
     known(Group::Scripting, name, arity, flags, keys)
 }
