@@ -164,7 +164,7 @@ const CLIENT: &[Row] = &[
         summary: "Keeps the settings and does nothing: there are no keys that could change.",
         action: Action::Run(tracking::tracking),
         since: "6.0.0",
-        syntax: "<ON | OFF> [REDIRECT client-id:integer] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+        syntax: "<ON | OFF> [REDIRECT client-id:integer] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
         ..Row::of(Group::Connection)
     },
     Row {
