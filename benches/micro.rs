@@ -95,7 +95,7 @@ struct Table {
 impl Table {
     fn new() -> Self {
         Table {
-            subscriptions: Subscriptions::new(HashKeys::new(KEYS)),
+            subscriptions: Subscriptions::counting(HashKeys::new(KEYS), 4096),
             publisher: Arc::new(Outbox::new(0)),
             ready: VecDeque::new(),
             overflowed: Vec::new(),

@@ -4,13 +4,17 @@
 //! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with
 //! [`Subscriptions::publish`].
 //!
-//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, the configuration, the notices, the
-//! request to stop and the cleanup queue are taken alone. No lock is held for longer than one budget, but for the one that lets one
-//! client at a time change the configuration; and wakers are called when all are free.
+//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, that of monitors, the pause, the
+//! configuration, the notices, the request to stop and the cleanup queue are taken alone. No lock is held for longer than
+//! one budget, but for the one that lets one client at a time change the configuration; and wakers are called when all
+//! are free.
 
 pub mod clients;
 pub mod configuration;
+pub mod eviction;
+pub mod monitors;
 pub mod notices;
+pub mod pause;
 pub mod session;
 pub mod stats;
 pub mod subscriptions;
@@ -27,7 +31,9 @@ use crate::time::Now;
 use cleanup::Cleanup;
 use clients::Clients;
 use configuration::{Configuration, Host};
+use monitors::Monitors;
 use notices::Notices;
+use pause::Pause;
 use stats::{Counter, Stats};
 use subscriptions::Subscriptions;
 
@@ -67,6 +73,10 @@ pub struct Broker {
     pub subscriptions: Subscriptions,
     /// Everyone connected.
     pub clients: Clients,
+    /// Who is shown what the others do.
+    pub monitors: Monitors,
+    /// What waits until a pause is over.
+    pub pause: Pause,
     /// What has happened so far.
     pub stats: Stats,
     /// What has been logged once.
@@ -79,11 +89,14 @@ pub struct Broker {
 impl Broker {
     /// A broker without clients.
     pub fn new(config: Config, host: Box<dyn Host>, identity: Identity, keys: HashKeys, now: Now) -> Self {
+        let counted = config.pubsub_stats_channels;
         Broker {
             identity,
             started: now,
-            subscriptions: Subscriptions::new(keys),
+            subscriptions: Subscriptions::counting(keys, counted),
             clients: Clients::default(),
+            monitors: Monitors::default(),
+            pause: Pause::default(),
             stats: Stats::default(),
             configuration: Configuration::new(config, host),
             notices: Notices::new(keys),
@@ -100,6 +113,19 @@ impl Broker {
     /// Whether, and how, a client wants the server to stop.
     pub fn stop_requested(&self) -> Option<StopRequest> {
         *self.stop_request.lock()
+    }
+
+    /// Begins to count anew. (CONFIG RESETSTAT.)
+    pub fn reset_stats(&self) {
+        self.stats.reset();
+        self.subscriptions.reset_busiest();
+    }
+
+    /// Forgets a client that is gone, wherever it is known but in the subscriptions, which [`Broker::leave`] ends.
+    pub fn forget(&self, client: &clients::Client) {
+        self.monitors.remove(client);
+        self.pause.forget(client);
+        self.clients.remove(client.id);
     }
 
     /// Ends every connection as soon as it has its output. Returns the wakers to call.

@@ -98,8 +98,7 @@ impl Session {
 
     /// The limit on this client's output: that of its class.
     pub fn output_limit(&self) -> OutputLimit {
-        let limits = &self.config.client_output_buffer_limit;
-        if self.is_subscribed() { limits.pubsub } else { limits.normal }
+        self.client.output_limit(&self.config)
     }
 
     /// Bytes of unread output at which the client's further requests wait until it reads.

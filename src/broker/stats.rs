@@ -36,6 +36,8 @@ pub enum Counter {
     WriteTimeoutDisconnections,
     /// Clients closed at `timeout`. (INFO `client_idle_disconnections`.)
     IdleDisconnections,
+    /// Clients closed at `maxmemory-clients`. (INFO `evicted_clients`.)
+    ClientsEvicted,
     /// Connections closed because a handler of ours panicked. (INFO `client_panics`.)
     Panics,
     /// Times that a connection could not be accepted, for want of descriptors for instance.

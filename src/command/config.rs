@@ -215,7 +215,7 @@ fn refused(option: &[u8], reason: String) -> Error {
 }
 
 fn reset_statistics(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
-    context.broker.stats.reset();
+    context.broker.reset_stats();
     // Of this turn only the command itself counts.
     context.workspace.counts = TurnCounts { commands: 1, ..TurnCounts::default() };
     context.ok()

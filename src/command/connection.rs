@@ -5,6 +5,7 @@
 use super::spec::{Action, Flags, Group, Row};
 use super::subscribe::NAMES_PER_TURN;
 use super::{Context, Error, Flow, Progress, Resume, resume_now};
+use crate::broker::clients::Mark;
 use crate::broker::session::ReplyMode;
 use crate::config::REDIS_VERSION;
 use crate::pubsub::Kind;
@@ -249,7 +250,8 @@ impl Resume for ResetRest {
 }
 
 fn finish_reset(context: &mut Context<'_>) {
-    *context.transaction = None;
+    super::transaction::take(context);
+    context.broker.monitors.remove(&context.session.client);
     let session = &mut *context.session;
     // A reply that is to be skipped is this one.
     if session.reply_mode != ReplyMode::Skip {
@@ -257,7 +259,9 @@ fn finish_reset(context: &mut Context<'_>) {
     }
     session.authenticated = session.config().requirepass.is_empty();
     session.set_protocol(Protocol::Resp2);
-    session.client.queued.store(-1, Ordering::Relaxed);
+    session.client.set_tracking(None);
+    session.client.mark(Mark::NoEvict, false);
+    session.client.mark(Mark::NoTouch, false);
     session.client.database.store(0, Ordering::Relaxed);
     session.client.update_names(|names| names.name.clear());
     context.reply().simple("RESET");

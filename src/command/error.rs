@@ -53,6 +53,13 @@ pub enum Error {
     InvalidListedId,
     MaxAgeNotInteger,
     MaxAgeNotPositive,
+    CountNegative,
+    UnblockReason,
+    PauseMode,
+    TimeoutOutOfRange,
+    Tracking(TrackingError),
+    /// A client in MONITOR mode may not publish: Redis has it for a replica.
+    ReplicaKeyspace,
     NestedMulti,
     ExecWithoutMulti,
     DiscardWithoutMulti,
@@ -60,6 +67,7 @@ pub enum Error {
     ExecAborted,
     NotAllowedInTransaction,
     DenyBlocking(&'static str),
+    MonitorDenyBlocking,
     DebugNotAllowed,
     NoShutdown,
     ProtocolTypeName,
@@ -104,6 +112,64 @@ pub enum Error {
     ExecRefused(Vec<u8>),
 }
 
+/// Why CLIENT TRACKING or CLIENT CACHING is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the texts say it
+pub enum TrackingError {
+    TwoRedirections,
+    NobodyToRedirectTo,
+    PrefixWithoutBroadcast,
+    SwitchOfBroadcast,
+    ChoiceWithBroadcast,
+    BothChoices,
+    SwitchOfChoice,
+    OverlapsWithExisting(Vec<u8>, Vec<u8>),
+    OverlapsWithProvided(Vec<u8>, Vec<u8>),
+    CachingWithoutTracking,
+    YesWithoutOptIn,
+    NoWithoutOptOut,
+}
+
+impl TrackingError {
+    fn text(&self) -> Vec<u8> {
+        let overlap = |prefix: &[u8], with: &[u8], other: &[u8]| {
+            let rest = b"'. Prefixes for a single client must not overlap.";
+            [b"ERR Prefix '", prefix, b"' overlaps with ", with, b" '", other, rest].concat()
+        };
+        let text: &str = match self {
+            TrackingError::TwoRedirections => "A client can only redirect to a single other client",
+            TrackingError::NobodyToRedirectTo => "The client ID you want redirect to does not exist",
+            TrackingError::PrefixWithoutBroadcast => "PREFIX option requires BCAST mode to be enabled",
+            TrackingError::SwitchOfBroadcast => {
+                "You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it \
+                 with a different mode."
+            }
+            TrackingError::ChoiceWithBroadcast => "OPTIN and OPTOUT are not compatible with BCAST",
+            TrackingError::BothChoices => "You can't specify both OPTIN mode and OPTOUT mode",
+            TrackingError::SwitchOfChoice => {
+                "You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it \
+                 with a different mode."
+            }
+            TrackingError::OverlapsWithExisting(prefix, other) => {
+                return overlap(prefix, b"an existing prefix", other);
+            }
+            TrackingError::OverlapsWithProvided(prefix, other) => {
+                return overlap(prefix, b"another provided prefix", other);
+            }
+            TrackingError::CachingWithoutTracking => {
+                "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+            }
+            TrackingError::YesWithoutOptIn => {
+                "CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
+            }
+            TrackingError::NoWithoutOptOut => {
+                "CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
+            }
+        };
+        [b"ERR ", text.as_bytes()].concat()
+    }
+}
+
 impl Error {
     /// The reply, without the leading `-`.
     pub fn text(&self) -> Vec<u8> {
@@ -123,6 +189,7 @@ impl Error {
                 let begin = b"ERR unknown subcommand or wrong number of arguments for '";
                 [begin, name, b"'. Try ", container.as_bytes(), b" HELP."].concat()
             }
+            Error::Tracking(error) => error.text(),
             Error::HelloOption(option) => [b"ERR Syntax error in HELLO option '", &**option, b"'"].concat(),
             Error::InfoCharacters(attribute) => {
                 [b"ERR ", &**attribute, b" cannot contain spaces, newlines or special characters."].concat()
@@ -205,6 +272,12 @@ impl Error {
             Error::InvalidListedId => "ERR Invalid client ID",
             Error::MaxAgeNotPositive => "ERR maxage should be greater than 0",
             Error::MaxAgeNotInteger => "ERR maxage is not an integer or out of range",
+            Error::CountNegative => "ERR COUNT should be greater than or equal to 0",
+            Error::UnblockReason => "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
+            Error::PauseMode => "ERR CLIENT PAUSE mode must be WRITE or ALL",
+            Error::TimeoutOutOfRange => "ERR timeout is out of range",
+            Error::MonitorDenyBlocking => "ERR MONITOR isn't allowed for DENY BLOCKING client",
+            Error::ReplicaKeyspace => "ERR Replica can't interact with the keyspace",
             Error::NestedMulti => "ERR MULTI calls can not be nested",
             Error::ExecWithoutMulti => "ERR EXEC without MULTI",
             Error::DiscardWithoutMulti => "ERR DISCARD without MULTI",

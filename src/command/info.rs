@@ -8,6 +8,7 @@ use super::categories::Categories;
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow};
 use crate::broker::Broker;
+use crate::broker::clients::Mark;
 use crate::broker::stats::Counter;
 use crate::config::REDIS_VERSION;
 use crate::resp::push::ChannelKind;
@@ -99,18 +100,19 @@ fn server_section(text: &mut String, broker: &Broker, now: Now) {
 }
 
 fn clients_section(text: &mut String, broker: &Broker, _: Now) {
-    let mut subscribed = 0;
+    let (mut subscribed, mut tracking) = (0, 0);
     let mut after = 0;
     loop {
         let page = broker.clients.after(after, 1024);
         let Some(last) = page.last() else { break };
         after = last.id;
         subscribed += page.iter().filter(|client| client.is_subscribed()).count();
+        tracking += page.iter().filter(|client| client.is(Mark::Tracking)).count();
     }
     field(text, "connected_clients", broker.clients.len());
     field(text, "maxclients", broker.config().maxclients);
-    field(text, "blocked_clients", 0);
-    field(text, "tracking_clients", 0);
+    field(text, "blocked_clients", broker.pause.waiting());
+    field(text, "tracking_clients", tracking);
     field(text, "pubsub_clients", subscribed);
 }
 
@@ -134,6 +136,7 @@ fn stats_section(text: &mut String, broker: &Broker, _: Now) {
         ("client_output_buffer_limit_disconnections", Counter::OutputLimitDisconnections),
         ("client_write_timeout_disconnections", Counter::WriteTimeoutDisconnections),
         ("client_idle_disconnections", Counter::IdleDisconnections),
+        ("evicted_clients", Counter::ClientsEvicted),
         ("client_panics", Counter::Panics),
         ("pubsub_messages_published", Counter::MessagesPublished),
         ("pubsub_messages_delivered", Counter::MessagesDelivered),

@@ -17,6 +17,7 @@ mod help;
 mod info;
 mod keys;
 mod keyspace;
+mod monitor;
 mod names;
 mod publish;
 mod pubsub;
@@ -34,10 +35,12 @@ use std::collections::VecDeque;
 use std::task::Waker;
 use std::time::Duration;
 
+pub use client::describe;
 pub use error::Error;
 pub use spec::{Action, Flags, Handler, Row};
 
 use crate::broker::Broker;
+use crate::broker::clients::Mark;
 use crate::broker::session::{ReplyMode, Session};
 use crate::broker::stats::TurnCounts;
 use crate::outbox::{CloseReason, Refused};
@@ -213,8 +216,8 @@ impl Interpreter {
         Context { broker, session, transaction, workspace, now, executing: false }
     }
 
-    /// Executes a request as far as the turn's budget goes. False: what was published before it must be delivered
-    /// first, and that takes another turn; the request has not been looked at.
+    /// Executes a request as far as the turn's budget goes. False: it is to be executed later, when what was published
+    /// before it is delivered, which takes another turn, or when a pause is over.
     pub fn execute(
         &mut self,
         broker: &Broker,
@@ -232,9 +235,13 @@ impl Interpreter {
         workspace.spend(1);
         let start = workspace.reply.len();
         let mut context = self.context(broker, workspace, now);
-        let Some(found) = admit(&mut context, request) else {
-            self.finish(workspace, now, start, false, false);
-            return true;
+        let found = match admit(&mut context, request) {
+            Admitted::Now(found) => found,
+            Admitted::Never => {
+                self.finish(workspace, now, start, false, false);
+                return true;
+            }
+            Admitted::Later => return false,
         };
         let row = found.row;
         context.session.client.last_command.store(found.number, Ordering::Relaxed);
@@ -253,6 +260,10 @@ impl Interpreter {
                 self.finish(workspace, now, start, confirms, holds);
             }
         }
+        let mut context = self.context(broker, workspace, now);
+        client::forget_caching(&context, row);
+        // Behind the reply, as in Redis: a monitor sees its own commands too.
+        monitor::show(&mut context, row, request);
         true
     }
 
@@ -308,7 +319,7 @@ impl Interpreter {
 
     fn finish(&mut self, workspace: &mut Workspace, now: Now, start: usize, confirms: bool, holds: bool) {
         drop_unwanted(&mut self.session, workspace, start, confirms);
-        if holds || self.session.is_subscribed() {
+        if holds || self.session.is_subscribed() || self.session.client.is(Mark::Monitor) {
             // Others deliver to this client at any time: each reply takes its place before the next message.
             flush(&self.session, workspace, now);
         }
@@ -350,19 +361,28 @@ fn drop_unwanted(session: &mut Session, workspace: &mut Workspace, start: usize,
     }
 }
 
-/// The checks that every command passes. `None`: it was queued by MULTI, or refused.
-fn admit(context: &mut Context<'_>, request: Request<'_>) -> Option<Found> {
+/// What the checks that every command passes have come to.
+enum Admitted {
+    /// It is to run.
+    Now(Found),
+    /// A pause is to be over first.
+    Later,
+    /// It is answered: queued by MULTI, or refused.
+    Never,
+}
+
+/// The checks that every command passes.
+fn admit(context: &mut Context<'_>, request: Request<'_>) -> Admitted {
     let found = match find(request) {
         Ok(found) => found,
         Err(error) => {
             redis::tell_about_unserved(context, request);
             refuse(context, &error);
-            return None;
+            return Admitted::Never;
         }
     };
     let error = match check(context, found, request) {
-        Ok(true) => return Some(found),
-        Ok(false) => return None,
+        Ok(admitted) => return admitted,
         Err(error) => error,
     };
     if found.row.name == "exec" {
@@ -371,11 +391,10 @@ fn admit(context: &mut Context<'_>, request: Request<'_>) -> Option<Found> {
     } else {
         refuse(context, &error);
     }
-    None
+    Admitted::Never
 }
 
-/// Whether the command is to run now; if not, it was queued.
-fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Result<bool, Error> {
+fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Result<Admitted, Error> {
     let row = found.row;
     if !row.accepts(request.len()) {
         return Err(Error::WrongArity(row.name));
@@ -392,13 +411,17 @@ fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Resul
     if subscribed_mode && !row.flags.has(Flags::SUBSCRIBED_MODE) {
         return Err(Error::SubscribedMode(row.name));
     }
+    monitor::check(context.session, row)?;
+    if client::postpone(context, found) {
+        return Ok(Admitted::Later);
+    }
     match context.transaction.as_deref_mut() {
         Some(transaction) if !row.flags.has(Flags::NOT_QUEUED) => {
             transaction.queue(context.session, found, request)?;
             context.reply().simple("QUEUED");
-            Ok(false)
+            Ok(Admitted::Never)
         }
-        _ => Ok(true),
+        _ => Ok(Admitted::Now(found)),
     }
 }
 

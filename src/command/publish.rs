@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume, resume_now};
+use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume, monitor, resume_now};
 use crate::broker::session::ReplyMode;
 use crate::broker::subscriptions::Published;
 use crate::pubsub::fanout::{Message, shared_if_large};
@@ -23,8 +23,12 @@ const FRAME_OVERHEAD_BYTES: usize = 40;
 /// Messages that cost a receiver's outbox as much as the push itself, in the turn's budget.
 const MESSAGES_PER_UNIT: usize = 16;
 
-const PUBLISHING: Flags =
-    Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::DELIVERS);
+const PUBLISHING: Flags = Flags::PUBSUB
+    .and(Flags::LOADING)
+    .and(Flags::STALE)
+    .and(Flags::FAST)
+    .and(Flags::MAY_REPLICATE)
+    .and(Flags::DELIVERS);
 
 /// The rows of this group.
 pub(super) const ROWS: &[Row] = &[
@@ -288,7 +292,11 @@ fn spread_some(
             return Progress::Yield;
         }
         context.workspace.spend(1);
-        let published = deliver(context, ChannelKind::Global, request.argument(spread.next), payload);
+        let channel = request.argument(spread.next);
+        if !spread.counted {
+            monitor::show_called(context, [b"publish", channel, request.argument(spread.payload)]);
+        }
+        let published = deliver(context, ChannelKind::Global, channel, payload);
         spread.next += 1;
         match published {
             Published::Delivered(receivers) if spread.counted => context.reply().integer(receivers as i64),

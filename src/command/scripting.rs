@@ -8,7 +8,7 @@ use super::keys::numkeys;
 use super::keyspace::is_flush_mode;
 use super::publish::{Spread, publish_to_each};
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow, help};
+use super::{Context, Error, Flow, help, monitor};
 use crate::resp::request::{Request, parse_integer};
 
 /// The script as it is sent by whom: the first argument is published to each of the others as a channel.
@@ -230,10 +230,12 @@ const FUNCTION_HELP: &[&str] = &[
 fn eval(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let keys = count_keys(request)?;
     Script::with_text(request.argument(1)).ok_or_else(|| Error::unknown_command(request))?;
+    monitor::show_script(context, request);
     broadcast(context, request, keys)
 }
 
 fn evalsha(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
+    monitor::show_script(context, request);
     if request.argument(1).len() != DIGEST_BYTES {
         return Err(Error::NoScript);
     }

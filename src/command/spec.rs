@@ -50,7 +50,7 @@ impl Flags {
     pub const READONLY: Flags = Flags(1 << 13);
     /// Redis `no_async_loading`.
     pub const NO_ASYNC_LOADING: Flags = Flags(1 << 14);
-    /// Redis `skip_monitor`.
+    /// Redis `skip_monitor`: not shown to clients in MONITOR mode. Administrative commands are not either.
     pub const SKIP_MONITOR: Flags = Flags(1 << 15);
     /// Allowed to a RESP2 client that has subscriptions.
     pub const SUBSCRIBED_MODE: Flags = Flags(1 << 16);
@@ -111,6 +111,11 @@ impl Flags {
     /// Whether all of `other` hold.
     pub const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether any of `other` holds.
+    pub const fn has_any(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
     }
 }
 

@@ -8,8 +8,8 @@ use hashbrown::HashTable;
 
 use super::spec::Row;
 use super::{
-    catalog, client, cluster, config, connection, debug, info, keyspace, publish, pubsub, redis, scripting,
-    server, shutdown, subscribe, transaction,
+    catalog, client, cluster, config, connection, debug, info, keyspace, monitor, publish, pubsub, redis,
+    scripting, server, shutdown, subscribe, transaction,
 };
 
 /// The rows of every group, in the order in which a reader meets them.
@@ -24,6 +24,7 @@ static GROUPS: &[&[Row]] = &[
     scripting::ROWS,
     info::ROWS,
     server::ROWS,
+    monitor::ROWS,
     cluster::ROWS,
     keyspace::ROWS,
     catalog::ROWS,

@@ -6,7 +6,7 @@
 use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
 use super::table::Found;
-use super::{Context, Error, Flow, Progress, Resume, authorize, fail, resume_now, run};
+use super::{Context, Error, Flow, Progress, Resume, authorize, fail, monitor, resume_now, run};
 use crate::broker::session::Session;
 use crate::resp::request::{OwnedRequest, Request};
 use crate::sync::atomic::Ordering;
@@ -128,7 +128,13 @@ impl Transaction {
             self.queue.push(Queued { row: found.row, request: request.to_owned() });
         }
         session.client.queued.store(self.commands as i32, Ordering::Relaxed);
+        session.client.queued_bytes.store(u32::try_from(self.bytes).unwrap_or(u32::MAX), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether a queued command has any of these flags.
+    pub(super) fn has_any(&self, flags: Flags) -> bool {
+        self.queue.iter().any(|queued| queued.row.flags.has_any(flags))
     }
 
     /// A command was refused.
@@ -151,6 +157,7 @@ fn multi(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
 /// Ends the transaction, if there is one.
 pub(super) fn take(context: &mut Context<'_>) -> Option<Box<Transaction>> {
     context.session.client.queued.store(-1, Ordering::Relaxed);
+    context.session.client.queued_bytes.store(0, Ordering::Relaxed);
     context.transaction.take()
 }
 
@@ -206,8 +213,12 @@ impl ExecRest {
             self.next += 1;
             let request = queued.request.as_request();
             // Rights may have changed since the command was queued.
-            let result = authorize(context.session, queued.row, request)
-                .and_then(|()| run(context, queued.row, request));
+            if let Err(error) = authorize(context.session, queued.row, request) {
+                fail(context, &error);
+                continue;
+            }
+            let result = run(context, queued.row, request);
+            monitor::show(context, queued.row, request);
             match result {
                 Ok(Flow::Done) => {}
                 Ok(Flow::Later(work)) => {

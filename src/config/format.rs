@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{OutputLimit, OutputLimits};
+use super::{ClientMemory, OutputLimit, OutputLimits};
 
 /// A kind of value.
 pub(super) trait Format: Sync {
@@ -175,6 +175,37 @@ where
 
     fn write(&self, value: &T) -> Vec<u8> {
         value.to_string().into_bytes()
+    }
+}
+
+/// Bytes, or a percentage of `maxmemory`. (`maxmemory-clients`.)
+pub(super) struct MemoryOrPercent;
+
+impl Format for MemoryOrPercent {
+    type Value = ClientMemory;
+
+    fn read(&self, slot: &mut ClientMemory, values: &[&[u8]]) -> Result<(), String> {
+        let unreadable = || "argument must be a memory or percent value".to_owned();
+        let value = only(values)?;
+        *slot = match value.strip_suffix(b"%") {
+            None => ClientMemory::Bytes(memory(value).ok_or_else(unreadable)?),
+            Some(percent) => match integer(percent).map(u8::try_from) {
+                Ok(Ok(0)) => ClientMemory::Bytes(0),
+                Ok(Ok(percent @ 1..=100)) => ClientMemory::Percent(percent),
+                Ok(_) if !percent.starts_with(b"-") => {
+                    return Err("percentage argument must be less or equal to 100".into());
+                }
+                _ => return Err(unreadable()),
+            },
+        };
+        Ok(())
+    }
+
+    fn write(&self, value: &ClientMemory) -> Vec<u8> {
+        match value {
+            ClientMemory::Bytes(bytes) => bytes.to_string().into_bytes(),
+            ClientMemory::Percent(percent) => format!("{percent}%").into_bytes(),
+        }
     }
 }
 

@@ -52,6 +52,15 @@ pub struct OutputLimits {
     pub replica: OutputLimit,
 }
 
+/// `maxmemory-clients`: bytes, or a part of `maxmemory`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientMemory {
+    /// So many bytes; 0 for no limit.
+    Bytes(u64),
+    /// So many hundredths of `maxmemory`.
+    Percent(u8),
+}
+
 /// `enable-debug-command` and `enable-protected-configs`, `no | local | yes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
@@ -113,6 +122,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Clients at once.
     pub maxclients: usize,
+    /// Memory of all clients together.
+    pub maxmemory_clients: ClientMemory,
     /// Refuse strangers from other machines while there is no password.
     pub protected_mode: bool,
     /// Password of the default user; empty for none.
@@ -137,6 +148,8 @@ pub struct Config {
     pub max_channel_length: usize,
     /// Bytes of a pattern.
     pub max_pattern_length: usize,
+    /// Channels whose messages are counted, of each kind.
+    pub pubsub_stats_channels: usize,
     /// Commands queued by one MULTI.
     pub max_multi_commands: usize,
     /// How long to flush what is queued when stopping.
@@ -184,6 +197,7 @@ impl Default for Config {
             tcp_keepalive: Duration::from_secs(300),
             timeout: Duration::ZERO,
             maxclients: 10_000,
+            maxmemory_clients: ClientMemory::Bytes(0),
             protected_mode: true,
             requirepass: Vec::new(),
             databases: 16,
@@ -200,6 +214,7 @@ impl Default for Config {
             max_patterns_per_client: 10_000,
             max_channel_length: 4 * 1024,
             max_pattern_length: 1024,
+            pubsub_stats_channels: 4096,
             max_multi_commands: 100_000,
             shutdown_timeout: Duration::from_secs(10),
             worker_threads: 0,
@@ -215,5 +230,24 @@ impl Default for Config {
             pidfile: None,
             ignored: BTreeMap::new(),
         }
+    }
+}
+
+/// With less, nobody could even say that it is too little. (Redis.)
+const CLIENT_MEMORY_MIN: u64 = 128 * 1024;
+
+impl Config {
+    /// Bytes that all clients together may take, if there is a limit. Of a `maxmemory` that is not set no part is one,
+    /// as in Redis.
+    pub fn client_memory_limit(&self) -> Option<u64> {
+        let bytes = match self.maxmemory_clients {
+            ClientMemory::Bytes(bytes) => bytes,
+            ClientMemory::Percent(percent) => {
+                let maxmemory =
+                    self.ignored.get("maxmemory").and_then(|text| format::memory(text)).unwrap_or(0);
+                maxmemory / 100 * u64::from(percent) + maxmemory % 100 * u64::from(percent) / 100
+            }
+        };
+        (bytes > 0).then(|| bytes.max(CLIENT_MEMORY_MIN))
     }
 }

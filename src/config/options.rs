@@ -5,8 +5,8 @@
 //! from.
 
 use super::format::{
-    Bytes, Format, Integer, LimitsByClass, Memory, Milliseconds, Named, Octal, Path, Port, Seconds, Text,
-    Words, YesNo,
+    Bytes, Format, Integer, LimitsByClass, Memory, MemoryOrPercent, Milliseconds, Named, Octal, Path, Port,
+    Seconds, Text, Words, YesNo,
 };
 use super::{LogFormat, LogLevel, Permission, redis};
 
@@ -131,6 +131,15 @@ static SERVED: &[Row] = &[
         "Clients at once. Each needs a file descriptor: more need a higher limit of the system as well.",
     ),
     Row::served(
+        "maxmemory-clients",
+        "bytes|percent%",
+        "0",
+        field!(maxmemory_clients, MemoryOrPercent),
+        "Memory of all clients together: buffers, queued commands, subscriptions. Above it those that take most are \
+         closed, but not who has said CLIENT NO-EVICT. A percentage is one of maxmemory, which has no other meaning here. \
+         0 for no limit, as in Redis, since each client is bounded by the limits below.",
+    ),
+    Row::served(
         "databases",
         "number",
         "16",
@@ -177,7 +186,8 @@ static SERVED: &[Row] = &[
         "A client of the class (normal, pubsub: with subscriptions) is closed when its unread output reaches hard \
          bytes, or stays at soft bytes for longer than these seconds; 0 for no limit. A subscriber that cannot keep \
          up would otherwise take all the memory; clients that get what they ask for are held back by \
-         client-reply-backlog instead. A class that is not named keeps its limits.",
+         client-reply-backlog instead. A client in MONITOR mode is normal; without a limit there, that of pubsub is its \
+         own. A class that is not named keeps its limits.",
     )
     .several(),
     Row::served(
@@ -248,6 +258,16 @@ static SERVED: &[Row] = &[
         field!(max_pattern_length, Memory { least: 1, most: 512 * MIB }),
         "Bytes of a pattern. See max-channel-length: at the defaults the worst pair takes a few milliseconds.",
     ),
+    Row::served(
+        "pubsub-stats-channels",
+        "number",
+        "4096",
+        field!(pubsub_stats_channels, Integer { least: 0, most: 1024 * 1024 }),
+        "Channels, and as many shard channels, whose messages PUBSUB STATS counts: those that are published to most. \
+         They are spread over 256 groups by their names' hashes, and of n places in a group a channel that has more than \
+         1/n of the group's messages surely has one. A place takes 70 bytes and a name; 0 for none.",
+    )
+    .immutable(),
     Row::served(
         "shutdown-timeout",
         "seconds",

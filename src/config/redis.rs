@@ -6,8 +6,8 @@
 use super::format::{Bytes, Integer, Master, Memory, OneOf, YesNo};
 use super::options::Row;
 use super::redis_format::{
-    Custom, backlog_size, file_name, host_name, hz, keyspace_events, memory_or_percent, oom_scores,
-    percentiles, process_title, save, shutdown_flags,
+    Custom, backlog_size, file_name, host_name, hz, keyspace_events, oom_scores, percentiles, process_title,
+    save, shutdown_flags,
 };
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -21,7 +21,6 @@ const LARGE_MEMORY: Memory<u64> = Memory { least: 0, most: u64::MAX };
 
 const STORAGE: &str = "Nothing is stored on disk.";
 const KEYS: &str = "There are no keys.";
-const CLIENT_MEMORY: &str = "Each client's memory is bounded by limits of its own.";
 const REPLICAS: &str = "There are no replicas.";
 const CLUSTER: &str = "There is no Redis Cluster.";
 const SCRIPTS: &str = "There are no scripts that could run for long.";
@@ -110,7 +109,6 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("maxmemory-eviction-tenacity", &Integer { least: 0, most: 100 }, "10", KEYS),
     Row::ignored("lfu-log-factor", &INT, "10", KEYS),
     Row::ignored("lfu-decay-time", &INT, "1", KEYS),
-    Row::ignored("maxmemory-clients", &Custom(memory_or_percent), "0", CLIENT_MEMORY),
     Row::ignored("replicaof", &Master, "", REPLICAS)
         .alias("slaveof")
         .several()

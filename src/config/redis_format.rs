@@ -2,7 +2,7 @@
 //!
 //! Owns what Redis accepts, refuses and prints for each, to the letter. Must not know what rows use them.
 
-use super::format::{Check, Format, Integer, Memory, between, index_of, integer, memory, only, utf8};
+use super::format::{Check, Format, Integer, Memory, between, index_of, integer, only, utf8};
 
 /// The canonical text, or the rule that the values break.
 type Canonical = Result<Vec<u8>, String>;
@@ -45,20 +45,6 @@ pub(super) fn keyspace_events(values: &[&[u8]]) -> Canonical {
     let others: &[u8] = if all { b"KEm" } else { b"nKEm" };
     shown.extend(others.iter().filter(|class| given.contains(class)));
     Ok(shown)
-}
-
-/// `maxmemory-clients`: bytes, or percent of `maxmemory`.
-pub(super) fn memory_or_percent(values: &[&[u8]]) -> Canonical {
-    let value = only(values)?;
-    let unreadable = "argument must be a memory or percent value";
-    let Some(percent) = value.strip_suffix(b"%") else {
-        return memory(value).map(|bytes| bytes.to_string().into_bytes()).ok_or_else(|| unreadable.into());
-    };
-    match integer(percent) {
-        Ok(percent @ 0..=100) => Ok(format!("{percent}%").into_bytes()),
-        Ok(101..) => Err("percentage argument must be less or equal to 100".into()),
-        _ => Err(unreadable.into()),
-    }
 }
 
 /// `oom-score-adj-values`: three numbers.
@@ -199,12 +185,6 @@ mod tests {
 
     #[test]
     fn percents() {
-        accepts(memory_or_percent, "5%", "5%");
-        accepts(memory_or_percent, "1gb", "1073741824");
-        refuses(memory_or_percent, "101%", "percentage argument must be less or equal to 100");
-        for text in ["-5%", "abc", "-1"] {
-            refuses(memory_or_percent, text, "argument must be a memory or percent value");
-        }
         accepts(percentiles, "50.5 99.99", "50.5 99.99");
         accepts(percentiles, "", "");
         refuses(percentiles, "a", "Invalid latency-tracking-info-percentiles parameters");

@@ -22,7 +22,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::Shared;
 use super::output::Output;
-use crate::broker::clients::Client;
+use crate::broker::clients::{Client, Mark};
 use crate::broker::session::Session;
 use crate::broker::stats::Counter;
 use crate::command::{Interpreter, Progress, Workspace, flush};
@@ -181,6 +181,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let finished = idle && self.ready.is_empty();
             return if finished { Poll::Ready(Event::Finished) } else { Poll::Pending };
         }
+        if session.client.is(Mark::Postponed) {
+            return self.poll_postponed(task);
+        }
         if self.paused {
             if session.outbox().waiting() > session.reply_backlog() {
                 return Poll::Pending;
@@ -191,6 +194,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Ready(Event::Continue);
         }
         self.poll_input(task)
+    }
+
+    /// The client's next request waits for the end of a pause. It is read from a little further, so that its end is
+    /// noticed.
+    fn poll_postponed(&mut self, task: &mut Context<'_>) -> Poll<Event> {
+        if self.pending.len() - self.start < READ_BYTES { self.poll_input(task) } else { Poll::Pending }
     }
 
     fn poll_input(&mut self, task: &mut Context<'_>) -> Poll<Event> {
@@ -300,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if session.closing || self.failed.is_some() || self.interpreter.suspended().is_some() {
                 return used;
             }
-            if self.paused || workspace.budget == 0 {
+            if self.paused || workspace.budget == 0 || session.client.is(Mark::Postponed) {
                 self.more = true;
                 return used;
             }
@@ -314,6 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             };
             if !self.interpreter.execute(&self.shared.broker, workspace, now, request) {
+                self.more = self.interpreter.suspended().is_none();
                 return used;
             }
             used += consumed;
@@ -377,6 +387,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if session.closing && broker.stop_requested().is_some() {
             self.shared.stop.notify_one();
         }
+        if session.client.is(Mark::Postponed) {
+            self.shared.postponed.notify_one();
+        }
+        if session.closing {
+            session.client.mark(Mark::Closing, true);
+        }
         let pushes = std::mem::take(&mut workspace.pushes);
         let most =
             if pushes == 0 { WAKES_PER_TURN } else { (pushes / PUSHES_PER_WAKE).clamp(1, WAKES_PER_TURN) };
@@ -424,7 +440,7 @@ impl<S> Drop for Connection<S> {
         // finds it nowhere. Many are given up in turns, and whoever publishes to them meanwhile finds the outbox closed.
         self.leave();
         let _ = self.interpreter.session.outbox().close(CloseReason::Killed);
-        self.shared.broker.clients.remove(id);
+        self.shared.broker.forget(&self.interpreter.session.client);
         self.ready.drain(..).for_each(Waker::wake);
         self.shared.gone.notify_one();
     }

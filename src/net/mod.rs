@@ -10,6 +10,7 @@ mod host;
 mod listen;
 pub mod logging;
 mod output;
+mod pause;
 pub mod process;
 pub mod server;
 mod tick;
@@ -31,6 +32,8 @@ struct Shared {
     doors: Doors,
     /// There is work for the flush task.
     flush: Notify,
+    /// A client has begun to wait for the end of a pause.
+    postponed: Notify,
     /// A connection has ended.
     gone: Notify,
     /// A client wants the server to stop.

@@ -14,7 +14,7 @@ use super::doors::Doors;
 use super::host::RunningServer;
 use super::logging::Logging;
 use super::transport::{Clock, entropy, listen, processor_time, reserve_descriptors, resident_bytes};
-use super::{Shared, flush, listen as accepting, tick};
+use super::{Shared, flush, listen as accepting, pause, tick};
 use crate::broker::clients::Address;
 use crate::broker::{Broker, Identity, StopRequest};
 use crate::config::Config;
@@ -66,12 +66,14 @@ impl Server {
                 clock,
                 doors: Doors::default(),
                 flush: Notify::new(),
+                postponed: Notify::new(),
                 gone: Notify::new(),
                 stop: Notify::new(),
             }
         });
         let mut background = JoinSet::new();
         background.spawn(flush::run(shared.clone()));
+        background.spawn(pause::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
         shared.doors.open(&shared, listeners);
         Ok(Server { shared, background, port })

@@ -1,5 +1,5 @@
 //! What must be noticed although nothing happens: clients that are idle, that take no output, or that are above a soft
-//! limit.
+//! limit; and that all of them together take too much memory.
 //!
 //! Owns the pace. Each client is looked at once a second, a part of them in each tick, so that no connection needs a
 //! timer of its own.
@@ -10,8 +10,10 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
-use crate::broker::clients::Client;
+use crate::broker::clients::{Client, Mark};
+use crate::broker::eviction::Eviction;
 use crate::broker::stats::Counter;
+use crate::command::describe;
 use crate::config::Config;
 use crate::outbox::CloseReason;
 use crate::sync::atomic::Ordering;
@@ -23,13 +25,18 @@ const TICKS_PER_ROUND: usize = 10;
 /// Clients looked at before others have a turn.
 const CLIENTS_PER_STEP: usize = 256;
 
+/// Clients whose memory is looked at in one tick, when it has a limit: one or two milliseconds of work.
+const EVICTION_STEPS_PER_TICK: usize = 64;
+
 /// Runs for as long as the server.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut after = 0;
+    let mut eviction = Eviction::default();
     loop {
         ticks.tick().await;
+        evict(&shared, &mut eviction).await;
         let mut quota = shared.broker.clients.len().div_ceil(TICKS_PER_ROUND);
         while quota > 0 {
             let page = shared.broker.clients.after(after, quota.min(CLIENTS_PER_STEP));
@@ -48,10 +55,27 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// Closes the clients that take most, if all together take too much: when a round over all of them has ended.
+async fn evict(shared: &Shared, eviction: &mut Eviction) {
+    for _ in 0..EVICTION_STEPS_PER_TICK {
+        let Some(limit) = shared.broker.config().client_memory_limit() else { return };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let chosen = eviction.step(&shared.broker, limit, CLIENTS_PER_STEP);
+        let now = shared.clock.now();
+        for client in chosen.iter().flatten() {
+            let line = describe(client, now);
+            tracing::info!("Evicting client: {}", String::from_utf8_lossy(&line).trim_end());
+            end(shared, client, CloseReason::Evicted, Counter::ClientsEvicted);
+        }
+        if chosen.is_some() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 fn check(shared: &Shared, config: &Config, client: &Client, now: Now) {
-    let limits = &config.client_output_buffer_limit;
-    let limit = if client.is_subscribed() { &limits.pubsub } else { &limits.normal };
-    if let Some(waker) = client.outbox.check_limit(limit, now) {
+    if let Some(waker) = client.outbox.check_limit(&client.output_limit(config), now) {
         shared.broker.report_overflows(&mut vec![client.id]);
         waker.into_iter().for_each(std::task::Waker::wake);
         return;
@@ -70,7 +94,8 @@ fn check(shared: &Shared, config: &Config, client: &Client, now: Now) {
         return;
     }
     let idle = now.monotonic_ms().saturating_sub(client.active_ms.load(Ordering::Relaxed));
-    if !config.timeout.is_zero() && u128::from(idle) > config.timeout.as_millis() && !client.is_subscribed() {
+    let may_be_idle = client.is_subscribed() || client.is(Mark::Monitor) || client.is(Mark::Postponed);
+    if !config.timeout.is_zero() && u128::from(idle) > config.timeout.as_millis() && !may_be_idle {
         end(shared, client, CloseReason::Idle, Counter::IdleDisconnections);
         tracing::debug!("Closing idle client id={} addr={}", client.id, client.address);
     }

@@ -37,6 +37,9 @@ mod cluster;
 // What tools ask a server: its role, its time, whether all is saved.
 mod server;
 
+// MONITOR.
+mod monitor;
+
 // What one client may take from the others, and what happens when it takes more.
 mod limits;
 

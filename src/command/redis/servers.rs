@@ -6,10 +6,6 @@ use super::known;
 use crate::command::keys::{KeySpec, key, numkeys};
 use crate::command::spec::{Group, Row};
 
-const fn connection(name: &'static str, arity: i32, flags: &str, keys: &'static [KeySpec]) -> Row {
-    known(Group::Connection, name, arity, flags, keys)
-}
-
 const fn scripting(name: &'static str, arity: i32, flags: &str, keys: &'static [KeySpec]) -> Row {
     known(Group::Scripting, name, arity, flags, keys)
 }
@@ -19,15 +15,6 @@ const fn server(name: &'static str, arity: i32, flags: &str, keys: &'static [Key
 }
 
 pub(super) static ROWS: &[Row] = &[
-    connection("client|caching", 3, "noscript loading stale", &[]),
-    connection("client|getredir", 2, "noscript loading stale", &[]),
-    connection("client|no-evict", 3, "admin noscript loading stale", &[]),
-    connection("client|no-touch", 3, "noscript loading stale", &[]),
-    connection("client|pause", -3, "admin noscript loading stale", &[]),
-    connection("client|tracking", -3, "noscript loading stale", &[]),
-    connection("client|trackinginfo", 2, "noscript loading stale", &[]),
-    connection("client|unblock", -3, "admin noscript loading stale", &[]),
-    connection("client|unpause", 2, "admin noscript loading stale", &[]),
     scripting(
         "eval_ro",
         -3,
@@ -137,7 +124,6 @@ pub(super) static ROWS: &[Row] = &[
     server("module|load", -3, "admin noscript no_async_loading", &[]),
     server("module|loadex", -3, "admin noscript no_async_loading", &[]),
     server("module|unload", 3, "admin noscript no_async_loading", &[]),
-    server("monitor", 1, "admin noscript loading stale", &[]),
     server("psync", -3, "admin noscript no_async_loading no_multi", &[]),
     server("replconf", -1, "admin noscript loading stale allow_busy", &[]),
     server("restore-asking", -4, "write denyoom asking", &[key(1, "OW update")])

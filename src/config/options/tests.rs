@@ -123,6 +123,13 @@ fn memory() {
     }
     accepts("maxmemory", "100b", "100");
     accepts("maxmemory", "1k", "1000");
+    for (value, shown) in [("0", "0"), ("1gb", "1073741824"), ("5%", "5%"), ("100%", "100%"), ("0%", "0")] {
+        accepts("maxmemory-clients", value, shown);
+    }
+    for value in ["-1", "-5%", "x", "%", "1.5%", "5 %", "5mb%", "05%"] {
+        refuses("maxmemory-clients", value, "argument must be a memory or percent value");
+    }
+    refuses("maxmemory-clients", "101%", "percentage argument must be less or equal to 100");
     for value in ["-1", "5x", "1.5mb", "mb", "99999999999gb", "5 mb"] {
         refuses("proto-max-bulk-len", value, "argument must be a memory value");
     }

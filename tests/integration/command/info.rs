@@ -92,6 +92,9 @@ fn a_container_has_its_subcommands() {
             let entries = reply.elements()[0].elements()[9].elements();
             let mut names: Vec<String> = entries.iter().map(|entry| entry.elements()[0].text()).collect();
             names.sort();
+            // Ours.
+            let added = ["pubsub|shardsubscribers", "pubsub|stats", "pubsub|subscribers"];
+            names.retain(|name| !added.contains(&name.as_str()));
             let expected: Vec<String> =
                 subcommands.split(' ').map(|name| format!("{container}|{name}")).collect();
             assert_eq!(names, expected);

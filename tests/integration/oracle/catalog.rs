@@ -18,9 +18,13 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
 
 /// Subcommands that Redis 7.0 does not have.
 const ADDED: &[&str] = &[
-    "client|no-touch",   // 7.2
-    "client|setinfo",    // 7.2
-    "cluster|myshardid", // 7.2
+    "client|capa",             // Valkey
+    "pubsub|shardsubscribers", // ours
+    "pubsub|stats",            // ours
+    "pubsub|subscribers",      // ours
+    "client|no-touch",         // 7.2
+    "client|setinfo",          // 7.2
+    "cluster|myshardid",       // 7.2
 ];
 
 /// A value whose sets and maps are in one order, without the notes in prose that key specifications may have.

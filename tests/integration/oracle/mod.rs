@@ -11,6 +11,9 @@ mod bytes;
 // Options: which there are, and what each takes.
 mod options;
 
+// What MONITOR shows.
+mod monitor;
+
 // Patterns and channels.
 mod patterns;
 

@@ -1,10 +1,14 @@
-//! PUBSUB: what is subscribed to.
+//! PUBSUB: what is subscribed to, and what is published.
 //!
 //! Owns the syntax and replies of its subcommands.
 
-use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow, Progress, Resume, resume_now};
+mod stats;
+mod subscribers;
+
 use crate::broker::subscriptions::ListPlace;
+use crate::command::help::help;
+use crate::command::spec::{Action, Flags, Group, Row};
+use crate::command::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::glob;
 use crate::resp::push::ChannelKind;
 use crate::resp::reply::Reply;
@@ -14,6 +18,9 @@ use crate::resp::request::{OwnedRequest, Request};
 const CHANNELS_PER_STEP: usize = 1024;
 
 const ASKING: Flags = Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE);
+
+/// Who may know this may know of all clients, as CLIENT LIST tells it.
+const OBSERVING: Flags = ASKING.and(Flags::ADMIN);
 
 /// The rows of this group.
 pub(super) const ROWS: &[Row] = &[Row {
@@ -83,12 +90,49 @@ const PUBSUB: &[Row] = &[
         ..Row::of(Group::Pubsub)
     },
     Row {
+        name: "pubsub|subscribers",
+        arity: 3,
+        flags: OBSERVING,
+        summary: "Returns the clients that are subscribed to a channel itself: ours.",
+        action: Action::Run(|context, request| {
+            subscribers::subscribers(context, request, ChannelKind::Global)
+        }),
+        since: "0.1.0",
+        syntax: "channel",
+        complexity: "O(N) where N is the number of subscribers.",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|shardsubscribers",
+        arity: 3,
+        flags: OBSERVING,
+        summary: "Returns the clients that are subscribed to a shard channel: ours.",
+        action: Action::Run(|context, request| {
+            subscribers::subscribers(context, request, ChannelKind::Shard)
+        }),
+        since: "0.1.0",
+        syntax: "shardchannel",
+        complexity: "O(N) where N is the number of subscribers.",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|stats",
+        arity: -2,
+        flags: ASKING,
+        summary: "Returns the channels that are published to most: ours.",
+        action: Action::Run(stats::stats),
+        since: "0.1.0",
+        syntax: "[COUNT count:integer]",
+        complexity: "O(N log N) where N is the number of channels counted.",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
         name: "pubsub|help",
         arity: 2,
         flags: Flags::LOADING.and(Flags::STALE),
         summary: "Returns helpful text about the subcommands.",
         action: Action::Run(|context, _| {
-            super::help::help(context, "PUBSUB", HELP);
+            help(context, "PUBSUB", HELP);
             Ok(Flow::Done)
         }),
         since: "6.2.0",
@@ -108,6 +152,14 @@ const HELP: &[&str] = &[
     "    Return the currently active shard level channels matching a <pattern> (default: '*').",
     "SHARDNUMSUB [<shardchannel> ...]",
     "    Return the number of subscribers for the specified shard level channel(s)",
+    "SHARDSUBSCRIBERS <shardchannel>",
+    "    Return the clients that are subscribed to a shard level channel.",
+    "STATS [COUNT <count>]",
+    "    Return the channels that are published to most since CONFIG RESETSTAT (default: 10). A channel with more",
+    "    than 1/16 of the messages is surely among those that are counted (pubsub-stats-channels), and in practice",
+    "    one with more than 1/4096. What is counted is exact; 'uncounted' messages may have come before, at most.",
+    "SUBSCRIBERS <channel>",
+    "    Return the clients that are subscribed to a channel, excluding pattern subscriptions.",
 ];
 
 fn numsub(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
