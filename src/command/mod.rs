@@ -4,6 +4,7 @@
 //! rights are checked, and the rule that a reply is appended to the client's output whole. Must not know sockets or
 //! wait. Start with [`Interpreter::execute`].
 
+mod calls;
 mod catalog;
 mod categories;
 mod client;
@@ -17,13 +18,17 @@ mod help;
 mod info;
 mod keys;
 mod keyspace;
+mod latency;
+mod memory;
 mod names;
 mod publish;
 mod pubsub;
+mod redact;
 mod redis;
 mod scripting;
 mod server;
 mod shutdown;
+mod slowlog;
 mod spec;
 mod subscribe;
 mod syntax;
@@ -48,6 +53,7 @@ use crate::resp::reply::Reply;
 use crate::resp::request::Request;
 use crate::sync::atomic::Ordering;
 use crate::time::Now;
+use calls::Call;
 use publish::{Burst, deliver_burst};
 use table::Found;
 use transaction::Transaction;
@@ -78,6 +84,10 @@ pub struct Workspace {
     pub wake_at: Duration,
     burst: Burst,
     frame: FrameBuffer,
+    /// When the latest command ended, if nothing but decoding was done since.
+    ended: Option<Duration>,
+    /// Which command the burst is of, and when it began.
+    gathered: Option<(u16, Option<Duration>)>,
 }
 
 impl Drop for Workspace {
@@ -88,6 +98,12 @@ impl Drop for Workspace {
 }
 
 impl Workspace {
+    /// A turn with this budget begins now.
+    pub fn begin_turn(&mut self, budget: usize, now: Now) {
+        self.budget = budget;
+        self.ended = Some(now.monotonic);
+    }
+
     /// Notes that so much of the turn's budget is used.
     pub fn spend(&mut self, amount: usize) {
         self.budget = self.budget.saturating_sub(amount);
@@ -137,6 +153,7 @@ impl Context<'_> {
             overflowed: &mut self.workspace.overflowed,
             frame: &mut self.workspace.frame,
             budget: FANOUT_BUDGET,
+            delivered: 0,
         }
     }
 }
@@ -184,12 +201,13 @@ pub struct Interpreter {
     /// The client.
     pub session: Session,
     transaction: Option<Box<Transaction>>,
-    suspended: Option<Suspended>,
+    suspended: Option<Box<Suspended>>,
 }
 
 /// A command that has more to do.
 struct Suspended {
     work: Box<dyn Resume>,
+    call: Call,
     /// What it has replied so far: it goes out when it is whole.
     partial: Vec<u8>,
     confirms: bool,
@@ -245,10 +263,18 @@ impl Interpreter {
         if holds {
             context.session.outbox().hold();
         }
+        let began = context.begin();
         match run(&mut context, row, request) {
-            Ok(Flow::Done) => self.finish(workspace, now, start, confirms, holds),
-            Ok(Flow::Later(work)) => self.suspend(workspace, work, start, confirms, holds),
+            Ok(Flow::Done) => {
+                context.ended(found, began, request, false);
+                self.finish(workspace, now, start, confirms, holds);
+            }
+            Ok(Flow::Later(work)) => {
+                let call = context.interrupted(found, began, request);
+                self.suspend(workspace, (work, call), start, confirms, holds);
+            }
             Err(error) => {
+                context.ended(found, began, request, true);
                 fail(&mut context, &error);
                 self.finish(workspace, now, start, confirms, holds);
             }
@@ -265,10 +291,14 @@ impl Interpreter {
         let start = workspace.reply.len();
         let mut context = self.context(broker, workspace, now);
         match deliver_burst(&mut context) {
-            Ok(Flow::Done) => {}
-            Ok(Flow::Later(work)) => self.suspend(workspace, work, start, false, false),
+            Ok(Flow::Done) => context.burst_ended(),
+            Ok(Flow::Later(work)) => {
+                let call = context.burst_interrupted();
+                self.suspend(workspace, (work, call), start, false, false);
+            }
             Err(error) => fail(&mut context, &error),
         }
+        workspace.burst.clear();
     }
 
     /// Goes on with the command that has more to do.
@@ -281,15 +311,21 @@ impl Interpreter {
             workspace.reply.append(&mut suspended.partial);
         }
         let mut context = self.context(broker, workspace, now);
-        match suspended.work.resume(&mut context) {
-            Ok(Progress::Done) => {}
+        let began = context.begin();
+        let outcome = suspended.work.resume(&mut context);
+        suspended.call.spent += context.since(began);
+        match outcome {
+            Ok(Progress::Done) => context.call_ended(&mut suspended.call, false),
             Ok(progress) => {
                 suspended.partial = take_from(&mut workspace.reply, start);
                 suspended.progress = progress;
                 self.suspended = Some(suspended);
                 return;
             }
-            Err(error) => fail(&mut context, &error),
+            Err(error) => {
+                context.call_ended(&mut suspended.call, true);
+                fail(&mut context, &error);
+            }
         }
         self.finish(workspace, now, start, suspended.confirms, suspended.holds);
     }
@@ -297,13 +333,14 @@ impl Interpreter {
     fn suspend(
         &mut self,
         workspace: &mut Workspace,
-        work: Box<dyn Resume>,
+        (work, call): (Box<dyn Resume>, Call),
         start: usize,
         confirms: bool,
         holds: bool,
     ) {
         let partial = take_from(&mut workspace.reply, start);
-        self.suspended = Some(Suspended { work, partial, confirms, holds, progress: Progress::Yield });
+        let suspended = Suspended { work, call, partial, confirms, holds, progress: Progress::Yield };
+        self.suspended = Some(Box::new(suspended));
     }
 
     fn finish(&mut self, workspace: &mut Workspace, now: Now, start: usize, confirms: bool, holds: bool) {
@@ -328,6 +365,8 @@ pub fn flush(session: &Session, workspace: &mut Workspace, now: Now) -> usize {
     if workspace.reply.is_empty() {
         return session.outbox().waiting();
     }
+    // Copying many replies is not the next command's doing.
+    workspace.ended = None;
     let pushed = session.outbox().push_replies(&workspace.reply, &session.output_limit(), now);
     workspace.reply.clear();
     workspace.reply.shrink_to(REPLY_BYTES_KEPT);
@@ -356,6 +395,9 @@ fn admit(context: &mut Context<'_>, request: Request<'_>) -> Option<Found> {
         Ok(found) => found,
         Err(error) => {
             redis::tell_about_unserved(context, request);
+            if let (Error::WrongArity(_), Some(container)) = (&error, table::find(request.argument(0))) {
+                context.workspace.counts.by_command.rejected(container.number);
+            }
             refuse(context, &error);
             return None;
         }
@@ -365,6 +407,7 @@ fn admit(context: &mut Context<'_>, request: Request<'_>) -> Option<Found> {
         Ok(false) => return None,
         Err(error) => error,
     };
+    context.workspace.counts.by_command.rejected(found.number);
     if found.row.name == "exec" {
         transaction::take(context);
         refuse(context, &Error::ExecRefused(error.text()));
@@ -439,8 +482,12 @@ fn run(context: &mut Context<'_>, row: &Row, request: Request<'_>) -> Result<Flo
 
 /// Replies with an error of a command that ran.
 fn fail(context: &mut Context<'_>, error: &Error) {
-    context.workspace.counts.errors += 1;
-    context.reply().error(&error.text());
+    let text = error.text();
+    context.workspace.counts.add_error(&text);
+    if context.workspace.counts.by_error.is_full() {
+        context.settle();
+    }
+    context.reply().error(&text);
 }
 
 /// Replies with the error of a command that did not get to run: a transaction cannot succeed without it. Every rejected

@@ -9,6 +9,7 @@ mod flush;
 mod host;
 mod listen;
 pub mod logging;
+pub mod measure;
 mod output;
 pub mod process;
 pub mod server;

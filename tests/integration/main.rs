@@ -37,6 +37,9 @@ mod cluster;
 // What tools ask a server: its role, its time, whether all is saved.
 mod server;
 
+// What the server tells about itself: INFO's numbers, the slow log, the latency monitor, memory.
+mod statistics;
+
 // What one client may take from the others, and what happens when it takes more.
 mod limits;
 
