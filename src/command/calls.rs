@@ -115,6 +115,15 @@ impl Context<'_> {
         }
     }
 
+    /// A script has published to one channel. Its own call has the time as well.
+    pub(super) fn published_by_script(&mut self, began: Option<Duration>) {
+        let spent = self.since(began);
+        let Some(publish) = table::find(b"publish") else { return };
+        let executing = std::mem::replace(&mut self.executing, true);
+        self.count(publish.row, publish.number, 1, spent, false);
+        self.executing = executing;
+    }
+
     /// Counts calls that took so long together. Returns how long each took if that is to be logged.
     fn count(
         &mut self,
@@ -127,6 +136,7 @@ impl Context<'_> {
         let each = spent / u32::try_from(calls).unwrap_or(u32::MAX).max(1);
         let tracked = self.session.config().latency_tracking;
         let counts = &mut self.workspace.counts;
+        counts.commands += calls as u64;
         counts.by_command.called(number, calls as u64, each, failed, tracked);
         if !self.executing {
             counts.command_ns += spent.as_nanos() as u64;

@@ -214,10 +214,9 @@ fn refused(option: &[u8], reason: String) -> Error {
 }
 
 fn reset_statistics(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
-    // Of this turn only the command itself counts, which has been counted already.
+    // What came before it in the same turn is forgotten as well.
     context.settle();
     context.broker.reset_stats();
-    context.workspace.counts.commands = 1;
     context.ok()
 }
 

@@ -256,7 +256,6 @@ impl Interpreter {
         };
         let row = found.row;
         context.session.client.last_command.store(found.number, Ordering::Relaxed);
-        context.workspace.counts.commands += 1;
         let holds = row.flags.has(Flags::DELIVERS)
             && (context.session.is_subscribed() || context.transaction.is_some());
         let confirms = row.flags.has(Flags::CONFIRMS);

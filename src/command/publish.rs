@@ -295,7 +295,11 @@ fn spread_some(
             return Progress::Yield;
         }
         context.workspace.spend(1);
+        let began = if spread.counted { None } else { context.begin() };
         let published = deliver(context, ChannelKind::Global, request.argument(spread.next), payload);
+        if !spread.counted {
+            context.published_by_script(began);
+        }
         spread.next += 1;
         match published {
             Published::Delivered(receivers) if spread.counted => context.reply().integer(receivers as i64),

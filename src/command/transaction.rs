@@ -188,7 +188,7 @@ impl ExecRest {
             let began = context.begin();
             let outcome = inner.resume(context);
             let spent = spent + context.since(began);
-            if let Ok(progress @ (Progress::Yield | Progress::Wait)) = outcome {
+            if let Ok(progress @ (Progress::Yield | Progress::Wait | Progress::Sleep)) = outcome {
                 self.inner = Some((inner, spent));
                 return progress;
             }
@@ -207,7 +207,6 @@ impl ExecRest {
                 return Progress::Done;
             }
             context.workspace.spend(1);
-            context.workspace.counts.commands += 1;
             let queued = &self.queue[self.next];
             self.next += 1;
             let request = queued.request.as_request();
