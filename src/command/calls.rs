@@ -133,7 +133,8 @@ impl Context<'_> {
         spent: Duration,
         failed: bool,
     ) -> Option<Duration> {
-        let each = spent / u32::try_from(calls).unwrap_or(u32::MAX).max(1);
+        // Whole divisions of durations would cost more than all the rest.
+        let each = if calls == 1 { spent } else { spent / u32::try_from(calls).unwrap_or(u32::MAX).max(1) };
         let tracked = self.session.config().latency_tracking;
         let counts = &mut self.workspace.counts;
         counts.commands += calls as u64;
@@ -144,10 +145,12 @@ impl Context<'_> {
         if counts.by_command.is_full() {
             self.broker.stats.commands.add(self.session.id(), &mut counts.by_command);
         }
-        let event = if row.flags.has(Flags::FAST) { "fast-command" } else { "command" };
         let threshold = self.session.config().latency_monitor_threshold;
-        self.broker.note_latency(event, self.now, each, threshold);
-        let slow = self.slower_than(row).is_some_and(|limit| each.as_micros() >= u128::from(limit));
+        if threshold > 0 {
+            let event = if row.flags.has(Flags::FAST) { "fast-command" } else { "command" };
+            self.broker.note_latency(event, self.now, each, threshold);
+        }
+        let slow = self.slower_than(row).is_some_and(|limit| each >= Duration::from_micros(limit));
         slow.then_some(each)
     }
 
