@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::redact::redact;
 use super::table::{self, Found};
-use super::{Context, Flags, Row};
+use super::{Context, Flags, Row, Workspace};
 use crate::broker::slow_log::{Entry, clip};
 use crate::resp::request::Request;
+use crate::time::Now;
 
 /// A call that goes on in another turn.
 pub(super) struct Call {
@@ -21,6 +22,14 @@ pub(super) struct Call {
     pub(super) spent: Duration,
     /// What the slow log shows of each; nothing if it is off.
     shown: Vec<Vec<Vec<u8>>>,
+}
+
+impl Workspace {
+    /// A turn with this budget begins now.
+    pub fn begin_turn(&mut self, budget: usize, now: Now) {
+        self.budget = budget;
+        self.ended = Some(now.monotonic);
+    }
 }
 
 impl Context<'_> {

@@ -98,12 +98,6 @@ impl Drop for Workspace {
 }
 
 impl Workspace {
-    /// A turn with this budget begins now.
-    pub fn begin_turn(&mut self, budget: usize, now: Now) {
-        self.budget = budget;
-        self.ended = Some(now.monotonic);
-    }
-
     /// Notes that so much of the turn's budget is used.
     pub fn spend(&mut self, amount: usize) {
         self.budget = self.budget.saturating_sub(amount);
