@@ -477,9 +477,7 @@ fn run(context: &mut Context<'_>, row: &Row, request: Request<'_>) -> Result<Flo
 fn fail(context: &mut Context<'_>, error: &Error) {
     let text = error.text();
     context.workspace.counts.add_error(&text);
-    if context.workspace.counts.by_error.is_full() {
-        context.settle();
-    }
+    context.settle_if_full();
     context.reply().error(&text);
 }
 
