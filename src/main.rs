@@ -7,6 +7,7 @@ use hereabouts::broker::StopRequest;
 use hereabouts::config::{self, Launch, Stop};
 use hereabouts::net::Server;
 use hereabouts::net::logging::{self, Logging};
+use hereabouts::net::measure::allocator_name;
 use hereabouts::net::process::{self, PidFile};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(Stop::RedisVersion) => {
-            println!("{}", config::version_line(&allocator()));
+            println!("{}", config::version_line(&allocator_name()));
             return ExitCode::SUCCESS;
         }
         Err(Stop::Failed(text)) => {
@@ -47,12 +48,6 @@ fn main() -> ExitCode {
         tracing::error!("{error}");
         ExitCode::FAILURE
     })
-}
-
-/// Name and version of the allocator, whose number has two digits each for minor and patch.
-fn allocator() -> String {
-    let version = ALLOCATOR.version();
-    format!("mimalloc-{}.{}.{}", version / 10_000, version / 100 % 100, version % 100)
 }
 
 /// The first lines of the log. Redis's own suites wait for ` PID: ` and `Server initialized`, in this order.

@@ -14,7 +14,7 @@ use crate::config::{Config, OutputLimit};
 use crate::outbox::Outbox;
 use crate::pubsub::Kind;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::time::Now;
 
 /// Where a client connects from, or to.
@@ -291,12 +291,28 @@ impl Rare {
 pub struct Clients {
     connected: Mutex<BTreeMap<u64, Arc<Client>>>,
     last_id: AtomicU64,
+    subscribed: AtomicUsize,
 }
 
 impl Clients {
     /// The id of the next client.
     pub fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Number of clients with subscriptions. (INFO `pubsub_clients`.)
+    pub fn subscribed(&self) -> usize {
+        self.subscribed.load(Ordering::Relaxed)
+    }
+
+    /// A client has its first subscription.
+    pub(super) fn note_subscribed(&self) {
+        self.subscribed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A client has no subscription any more.
+    pub(super) fn note_unsubscribed(&self) {
+        self.subscribed.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Adds a client.

@@ -165,18 +165,21 @@ impl Session {
 
     /// Subscribes; `confirm` gets the count after it and runs before any message can arrive.
     pub fn subscribe(&mut self, broker: &Broker, kind: Kind, name: &[u8], confirm: impl FnOnce(usize)) {
-        let subscribed = self.subscribed.get_or_insert_default();
+        let subscribed = self.subscribed.get_or_insert_with(|| {
+            broker.clients.note_subscribed();
+            Box::default()
+        });
         broker.subscriptions.subscribe(kind, name, &self.client.outbox, subscribed, |subscribed| {
             confirm(confirmed_count(subscribed, kind));
         });
-        self.note_subscriptions(kind);
+        self.note_subscriptions(broker, kind);
     }
 
     /// Unsubscribes from one name. When it returns nothing is delivered from there any more.
     pub fn unsubscribe(&mut self, broker: &Broker, kind: Kind, name: &[u8]) {
         if let Some(subscribed) = self.subscribed.as_deref_mut() {
             broker.subscriptions.unsubscribe(kind, name, subscribed);
-            self.note_subscriptions(kind);
+            self.note_subscriptions(broker, kind);
         }
     }
 
@@ -197,21 +200,25 @@ impl Session {
             });
             confirm(&name, confirmed_count(subscribed, kind));
         }
-        self.note_subscriptions(kind);
+        self.note_subscriptions(broker, kind);
     }
 
     /// Gives up all subscriptions, for whoever removes them from the table.
-    pub fn take_subscriptions(&mut self) -> Option<Box<Subscribed>> {
+    pub fn take_subscriptions(&mut self, broker: &Broker) -> Option<Box<Subscribed>> {
         let subscribed = self.subscribed.take();
+        if subscribed.is_some() {
+            broker.clients.note_unsubscribed();
+        }
         for kind in Kind::ALL {
             self.client.set_subscriptions(kind, 0);
         }
         subscribed
     }
 
-    fn note_subscriptions(&mut self, kind: Kind) {
+    fn note_subscriptions(&mut self, broker: &Broker, kind: Kind) {
         self.client.set_subscriptions(kind, self.subscriptions(kind));
-        if self.all_subscriptions() == 0 {
+        if self.subscribed.is_some() && self.all_subscriptions() == 0 {
+            broker.clients.note_unsubscribed();
             self.subscribed = None;
         }
     }

@@ -9,7 +9,6 @@ use super::help::help;
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::broker::configuration::Refusal;
-use crate::broker::stats::TurnCounts;
 use crate::config::Config;
 use crate::config::options::{self, Change};
 use crate::glob;
@@ -215,9 +214,9 @@ fn refused(option: &[u8], reason: String) -> Error {
 }
 
 fn reset_statistics(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
+    // What came before it in the same turn is forgotten as well.
+    context.settle();
     context.broker.reset_stats();
-    // Of this turn only the command itself counts.
-    context.workspace.counts = TurnCounts { commands: 1, ..TurnCounts::default() };
     context.ok()
 }
 

@@ -7,6 +7,7 @@ use super::subscribe::NAMES_PER_TURN;
 use super::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::broker::clients::Mark;
 use crate::broker::session::ReplyMode;
+use crate::broker::stats::Counter;
 use crate::config::REDIS_VERSION;
 use crate::pubsub::Kind;
 use crate::resp::Protocol;
@@ -204,6 +205,7 @@ fn log_in(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<(),
     // Digests are compared, so that the time taken tells nothing about the password.
     let right = expected.is_empty() || Sha256::digest(expected) == Sha256::digest(password);
     if user != b"default" || !right {
+        context.broker.stats.add(context.session.id(), Counter::AuthenticationsDenied, 1);
         return Err(Error::WrongPassword);
     }
     context.session.authenticated = true;

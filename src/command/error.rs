@@ -46,6 +46,8 @@ pub enum Error {
         name: Vec<u8>,
         container: &'static str,
     },
+    SlowLogCount,
+    NoSamples(Vec<u8>),
     NoSuchClient,
     NoSuchUser(Vec<u8>),
     UnknownClientType(Vec<u8>),
@@ -190,6 +192,7 @@ impl Error {
                 [begin, name, b"'. Try ", container.as_bytes(), b" HELP."].concat()
             }
             Error::Tracking(error) => error.text(),
+            Error::NoSamples(event) => [b"ERR No samples available for event '", &**event, b"'"].concat(),
             Error::HelloOption(option) => [b"ERR Syntax error in HELLO option '", &**option, b"'"].concat(),
             Error::InfoCharacters(attribute) => {
                 [b"ERR ", &**attribute, b" cannot contain spaces, newlines or special characters."].concat()
@@ -267,6 +270,7 @@ impl Error {
             Error::NameCharacters => {
                 "ERR Client names cannot contain spaces, newlines or special characters."
             }
+            Error::SlowLogCount => "ERR count should be greater than or equal to -1",
             Error::NoSuchClient => "ERR No such client",
             Error::InvalidClientId => "ERR client-id should be greater than 0",
             Error::InvalidListedId => "ERR Invalid client ID",

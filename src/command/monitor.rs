@@ -6,6 +6,7 @@ use std::io::Write;
 
 use bytes::Bytes;
 
+use super::redact::redact;
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow, flush};
 use crate::broker::clients::{Address, Mark};
@@ -56,21 +57,24 @@ pub(super) fn check(session: &Session, row: &Row) -> Result<(), Error> {
 /// Shows a command that was executed to all monitors. Without any it costs one load.
 pub(super) fn show(context: &mut Context<'_>, row: &Row, request: Request<'_>) {
     if context.broker.monitors.is_any() && !row.flags.has_any(Flags::ADMIN.and(Flags::SKIP_MONITOR)) {
-        show_to_all(context, &shown_address(context.session), request.arguments_from(0), Secrets::new(row));
+        let mut arguments: Vec<&[u8]> = request.arguments_from(0).collect();
+        redact(row, &mut arguments);
+        show_to_all(context, &shown_address(context.session), &arguments);
     }
 }
 
 /// Shows a command that calls others, before it does. It has the flag that it is not shown behind them.
 pub(super) fn show_script(context: &mut Context<'_>, request: Request<'_>) {
     if context.broker.monitors.is_any() {
-        show_to_all(context, &shown_address(context.session), request.arguments_from(0), Secrets::NONE);
+        let arguments: Vec<&[u8]> = request.arguments_from(0).collect();
+        show_to_all(context, &shown_address(context.session), &arguments);
     }
 }
 
 /// Shows a command that a script has called.
 pub(super) fn show_called(context: &mut Context<'_>, arguments: [&[u8]; 3]) {
     if context.broker.monitors.is_any() {
-        show_to_all(context, "lua", arguments.into_iter(), Secrets::NONE);
+        show_to_all(context, "lua", &arguments);
     }
 }
 
@@ -82,18 +86,13 @@ fn shown_address(session: &Session) -> String {
 }
 
 #[cold]
-fn show_to_all<'r>(
-    context: &mut Context<'_>,
-    address: &str,
-    arguments: impl ExactSizeIterator<Item = &'r [u8]>,
-    secrets: Secrets,
-) {
+fn show_to_all(context: &mut Context<'_>, address: &str, arguments: &[&[u8]]) {
     let mut line = Vec::new();
     let database = context.session.client.database.load(Ordering::Relaxed);
     let (seconds, micros) = (context.now.unix.as_secs(), context.now.unix.subsec_micros());
     // Writing to a vector does not fail.
     let _ = write!(line, "+{seconds}.{micros:06} [{database} {address}]");
-    write_arguments(&mut line, arguments, secrets);
+    write_arguments(&mut line, arguments);
     line.extend_from_slice(b"\r\n");
     // One copy for all, or one for each: as with messages.
     let shared = (line.len() >= SHARED_PAYLOAD_BYTES).then(|| Bytes::from(std::mem::take(&mut line)));
@@ -114,57 +113,19 @@ fn show_to_all<'r>(
 }
 
 /// The rest of a line as Redis writes it (`replicationFeedMonitors`), cut where it gets too long.
-fn write_arguments<'r>(
-    line: &mut Vec<u8>,
-    arguments: impl ExactSizeIterator<Item = &'r [u8]>,
-    mut secrets: Secrets,
-) {
-    let count = arguments.len();
-    for (index, argument) in arguments.enumerate() {
+fn write_arguments(line: &mut Vec<u8>, arguments: &[&[u8]]) {
+    for (index, argument) in arguments.iter().enumerate() {
         if line.len() >= LINE_BYTES_MAX {
-            let _ = write!(line, " \"... ({} more arguments)\"", count - index);
+            let _ = write!(line, " \"... ({} more arguments)\"", arguments.len() - index);
             return;
         }
         line.push(b' ');
-        let argument = if secrets.has(index, argument) { b"(redacted)" } else { argument };
         let most = LINE_BYTES_MAX - line.len().min(LINE_BYTES_MAX);
         write_quoted(line, &argument[..argument.len().min(most)]);
         if argument.len() > most {
             line.pop();
             let _ = write!(line, "... ({} more bytes)\"", argument.len() - most);
         }
-    }
-}
-
-/// Finds the arguments that nobody is to see, in the order of the request: names and passwords of AUTH and HELLO.
-struct Secrets {
-    /// Of HELLO: where its next option stands, as HELLO reads them, since a client's name may be `auth` too.
-    option: usize,
-    /// What stands before is secret.
-    end: usize,
-}
-
-impl Secrets {
-    const NONE: Secrets = Secrets { option: usize::MAX, end: 0 };
-
-    fn new(row: &Row) -> Self {
-        match row.name {
-            "auth" => Secrets { option: usize::MAX, end: usize::MAX },
-            "hello" => Secrets { option: 2, end: 0 },
-            _ => Secrets::NONE,
-        }
-    }
-
-    fn has(&mut self, index: usize, argument: &[u8]) -> bool {
-        if index != self.option {
-            return index > 0 && index < self.end;
-        }
-        let is_auth = argument.eq_ignore_ascii_case(b"AUTH");
-        self.option += if is_auth { 3 } else { 2 };
-        if is_auth {
-            self.end = self.option;
-        }
-        false
     }
 }
 

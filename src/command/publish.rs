@@ -72,9 +72,11 @@ pub(super) const ROWS: &[Row] = &[
 
 /// Messages that one client publishes to one channel without anything in between, waiting to be delivered together. It
 /// ends with the client's next other command, or with the turn; then all of them are answered.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Burst {
     kind: ChannelKind,
+    /// The first command's name as it was sent.
+    name: Vec<u8>,
     channel: Vec<u8>,
     payloads: Payloads,
     bytes: usize,
@@ -98,9 +100,12 @@ impl Burst {
             && self.bytes + frame_bytes(&self.channel, request.argument(2)) <= BURST_BYTES_MAX
     }
 
-    fn push(&mut self, kind: ChannelKind, channel: &[u8], payload: &[u8]) {
+    fn push(&mut self, kind: ChannelKind, request: Request<'_>) {
+        let (channel, payload) = (request.argument(1), request.argument(2));
         if self.is_empty() {
             self.kind = kind;
+            self.name.clear();
+            self.name.extend_from_slice(request.argument(0));
             self.channel.clear();
             self.channel.extend_from_slice(channel);
         }
@@ -108,9 +113,19 @@ impl Burst {
         self.bytes += frame_bytes(channel, payload);
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.payloads.clear();
         self.bytes = 0;
+    }
+
+    /// Number of publishes.
+    pub(super) fn len(&self) -> usize {
+        self.payloads.len()
+    }
+
+    /// The publishes, each as it was sent.
+    pub(super) fn requests(&self) -> impl Iterator<Item = [&[u8]; 3]> {
+        (0..self.len()).map(|index| [&self.name[..], &self.channel, self.payloads.get(index)])
     }
 }
 
@@ -125,26 +140,27 @@ fn publish(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -
     let session = &context.session;
     let plain = !context.executing && !session.is_subscribed() && session.reply_mode == ReplyMode::On;
     if plain && payload.len() < SHARED_PAYLOAD_BYTES && frame_bytes(channel, payload) <= BURST_BYTES_MAX {
-        context.workspace.burst.push(kind, channel, payload);
+        context.workspace.burst.push(kind, request);
         return Ok(Flow::Done);
     }
     let published = publish_one(context, kind, channel, payload);
     Ok(answer(context, published, 1))
 }
 
-/// Delivers the burst and answers its publishes.
+/// Delivers the burst and answers its publishes. It is left as it is, for whoever accounts for it.
 pub(super) fn deliver_burst(context: &mut Context<'_>) -> Result<Flow, Error> {
-    let mut burst = std::mem::take(&mut context.workspace.burst);
+    let burst = std::mem::take(&mut context.workspace.burst);
     let messages = burst.payloads.len();
     let payload =
         if messages == 1 { Payload::Small(burst.payloads.get(0)) } else { Payload::Several(&burst.payloads) };
     let published = deliver(context, burst.kind, &burst.channel, payload);
-    if published == Published::Separately {
-        return resume_now(context, BurstRest { burst, next: 0, waits: false });
-    }
-    burst.clear();
+    let flow = if published == Published::Separately {
+        resume_now(context, BurstRest { burst: burst.clone(), next: 0, waits: false })
+    } else {
+        Ok(answer(context, published, messages))
+    };
     context.workspace.burst = burst;
-    Ok(answer(context, published, messages))
+    flow
 }
 
 /// Publishes of a burst that are delivered one at a time.
@@ -212,24 +228,15 @@ fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload
     let mut delivery = context.delivery();
     let published =
         broker.subscriptions.publish(Message { kind, channel, payload }, &publisher, &mut delivery);
-    let receivers = FANOUT_BUDGET - delivery.budget;
+    let (receivers, delivered) = (FANOUT_BUDGET - delivery.budget, delivery.delivered);
     let messages = payload.messages();
     context.workspace.pushes += receivers;
     context.workspace.spend(receivers * (1 + messages / MESSAGES_PER_UNIT));
     if published != Published::Separately {
         context.workspace.counts.published += messages as u64;
     }
-    if let Published::Delivered(receivers) = published {
-        context.workspace.counts.delivered += receivers * messages as u64;
-    }
+    context.workspace.counts.delivered += delivered;
     published
-}
-
-/// Receivers of messages whose fan-out went on elsewhere; nothing if it still does.
-fn take_delivered(context: &mut Context<'_>, messages: usize) -> Option<u64> {
-    let receivers = context.session.outbox().take_completion()?;
-    context.workspace.counts.delivered += receivers * messages as u64;
-    Some(receivers)
 }
 
 /// Publishes whose fan-out goes on elsewhere.
@@ -239,7 +246,7 @@ struct PublishRest {
 
 impl Resume for PublishRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        let Some(receivers) = take_delivered(context, self.messages) else { return Ok(Progress::Wait) };
+        let Some(receivers) = context.session.outbox().take_completion() else { return Ok(Progress::Wait) };
         for _ in 0..self.messages {
             context.reply().integer(receivers as i64);
         }
@@ -293,10 +300,14 @@ fn spread_some(
         }
         context.workspace.spend(1);
         let channel = request.argument(spread.next);
+        let began = if spread.counted { None } else { context.begin() };
         if !spread.counted {
             monitor::show_called(context, [b"publish", channel, request.argument(spread.payload)]);
         }
         let published = deliver(context, ChannelKind::Global, channel, payload);
+        if !spread.counted {
+            context.published_by_script(began);
+        }
         spread.next += 1;
         match published {
             Published::Delivered(receivers) if spread.counted => context.reply().integer(receivers as i64),
@@ -322,7 +333,9 @@ struct SpreadRest {
 impl Resume for SpreadRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
         if self.waits {
-            let Some(receivers) = take_delivered(context, 1) else { return Ok(Progress::Wait) };
+            let Some(receivers) = context.session.outbox().take_completion() else {
+                return Ok(Progress::Wait);
+            };
             if self.spread.counted {
                 context.reply().integer(receivers as i64);
             }

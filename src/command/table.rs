@@ -8,8 +8,8 @@ use hashbrown::HashTable;
 
 use super::spec::Row;
 use super::{
-    catalog, client, cluster, config, connection, debug, info, keyspace, monitor, publish, pubsub, redis,
-    scripting, server, shutdown, subscribe, transaction,
+    catalog, client, cluster, config, connection, debug, info, keyspace, latency, memory, monitor, publish,
+    pubsub, redis, scripting, server, shutdown, slowlog, subscribe, transaction,
 };
 
 /// The rows of every group, in the order in which a reader meets them.
@@ -23,6 +23,9 @@ static GROUPS: &[&[Row]] = &[
     transaction::ROWS,
     scripting::ROWS,
     info::ROWS,
+    slowlog::ROWS,
+    latency::ROWS,
+    memory::ROWS,
     server::ROWS,
     monitor::ROWS,
     cluster::ROWS,

@@ -3,6 +3,8 @@
 //! Owns the queue of a transaction. EXEC runs the commands in order and replies with all results as a whole; between
 //! them other connections' commands may run, since there is no data that could be seen half changed.
 
+use std::time::Duration;
+
 use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
 use super::table::Found;
@@ -100,7 +102,7 @@ pub(super) struct Transaction {
 }
 
 struct Queued {
-    row: &'static Row,
+    found: Found,
     request: OwnedRequest,
 }
 
@@ -125,7 +127,7 @@ impl Transaction {
         // What cannot succeed any more is checked, but not kept.
         if !self.spoiled {
             self.bytes += bytes;
-            self.queue.push(Queued { row: found.row, request: request.to_owned() });
+            self.queue.push(Queued { found, request: request.to_owned() });
         }
         session.client.queued.store(self.commands as i32, Ordering::Relaxed);
         session.client.queued_bytes.store(u32::try_from(self.bytes).unwrap_or(u32::MAX), Ordering::Relaxed);
@@ -134,7 +136,7 @@ impl Transaction {
 
     /// Whether a queued command has any of these flags.
     pub(super) fn has_any(&self, flags: Flags) -> bool {
-        self.queue.iter().any(|queued| queued.row.flags.has_any(flags))
+        self.queue.iter().any(|queued| queued.found.row.flags.has_any(flags))
     }
 
     /// A command was refused.
@@ -174,8 +176,8 @@ fn exec(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
 struct ExecRest {
     queue: Vec<Queued>,
     next: usize,
-    /// The command before `next` has more to do.
-    inner: Option<Box<dyn Resume>>,
+    /// The command before `next` has more to do; how long it has worked so far.
+    inner: Option<(Box<dyn Resume>, Duration)>,
 }
 
 impl Resume for ExecRest {
@@ -189,14 +191,18 @@ impl Resume for ExecRest {
 
 impl ExecRest {
     fn run_some(&mut self, context: &mut Context<'_>) -> Progress {
-        if let Some(mut inner) = self.inner.take() {
-            match inner.resume(context) {
-                Ok(Progress::Done) => {}
-                Ok(progress) => {
-                    self.inner = Some(inner);
-                    return progress;
-                }
-                Err(error) => fail(context, &error),
+        if let Some((mut inner, spent)) = self.inner.take() {
+            let began = context.begin();
+            let outcome = inner.resume(context);
+            let spent = spent + context.since(began);
+            if let Ok(progress @ (Progress::Yield | Progress::Wait | Progress::Sleep)) = outcome {
+                self.inner = Some((inner, spent));
+                return progress;
+            }
+            let queued = &self.queue[self.next - 1];
+            context.account(queued.found, spent, queued.request.as_request(), outcome.is_err());
+            if let Err(error) = outcome {
+                fail(context, &error);
             }
         }
         while self.next < self.queue.len() {
@@ -208,24 +214,28 @@ impl ExecRest {
                 return Progress::Done;
             }
             context.workspace.spend(1);
-            context.workspace.counts.commands += 1;
             let queued = &self.queue[self.next];
             self.next += 1;
             let request = queued.request.as_request();
             // Rights may have changed since the command was queued.
-            if let Err(error) = authorize(context.session, queued.row, request) {
+            if let Err(error) = authorize(context.session, queued.found.row, request) {
+                context.workspace.counts.by_command.rejected(queued.found.number);
                 fail(context, &error);
                 continue;
             }
-            let result = run(context, queued.row, request);
-            monitor::show(context, queued.row, request);
+            let began = context.begin();
+            let result = run(context, queued.found.row, request);
+            monitor::show(context, queued.found.row, request);
             match result {
-                Ok(Flow::Done) => {}
+                Ok(Flow::Done) => context.ended(queued.found, began, request, false),
                 Ok(Flow::Later(work)) => {
-                    self.inner = Some(work);
+                    self.inner = Some((work, context.since(began)));
                     return Progress::Yield;
                 }
-                Err(error) => fail(context, &error),
+                Err(error) => {
+                    context.ended(queued.found, began, request, true);
+                    fail(context, &error);
+                }
             }
         }
         Progress::Done

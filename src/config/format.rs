@@ -256,6 +256,39 @@ impl Format for Milliseconds {
     }
 }
 
+/// Percentiles with any fraction, in millionths of a percent. None at all is fine.
+pub(super) struct Percentiles;
+
+/// A percent in the unit of [`Percentiles`].
+const PERCENT: f64 = 1e6;
+
+impl Format for Percentiles {
+    type Value = Vec<u32>;
+
+    fn read(&self, slot: &mut Vec<u32>, values: &[&[u8]]) -> Result<(), String> {
+        let parse = |value: &&[u8]| {
+            let number: f64 = std::str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .ok_or("Invalid latency-tracking-info-percentiles parameters")?;
+            if !(0.0..=100.0).contains(&number) {
+                return Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+            }
+            Ok((number * PERCENT).round() as u32)
+        };
+        // `""` in a file is one empty value.
+        let values = values.iter().filter(|value| !value.is_empty());
+        *slot = values.map(parse).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn write(&self, value: &Vec<u32>) -> Vec<u8> {
+        let texts: Vec<String> =
+            value.iter().map(|number| (f64::from(*number) / PERCENT).to_string()).collect();
+        texts.join(" ").into_bytes()
+    }
+}
+
 /// Any bytes.
 pub(super) struct Bytes;
 

@@ -22,7 +22,7 @@ mod row;
 
 pub use launch::{Launch, Stop, load};
 pub use parse::{Notice, read_file};
-pub use redis_server::version_line;
+pub use redis_server::{build_id, version_line};
 pub use rewrite::rewrite;
 
 /// The version of Redis whose behaviour this is. Clients decide by it what they may send.
@@ -160,6 +160,16 @@ pub struct Config {
     pub enable_debug_command: Permission,
     /// Who may change protected options.
     pub enable_protected_configs: Permission,
+    /// Commands that take more microseconds are in the slow log; negative for none.
+    pub slowlog_log_slower_than: i64,
+    /// Entries of the slow log.
+    pub slowlog_max_len: usize,
+    /// Milliseconds from which on the latency monitor keeps an event; 0 for none.
+    pub latency_monitor_threshold: u64,
+    /// Keep the distribution of each command's times.
+    pub latency_tracking: bool,
+    /// Percentiles that INFO shows, in millionths of a percent.
+    pub latency_tracking_info_percentiles: Vec<u32>,
     /// Lowest level that is logged.
     pub loglevel: LogLevel,
     /// Path of the log, empty for standard output.
@@ -220,6 +230,11 @@ impl Default for Config {
             worker_threads: 0,
             enable_debug_command: Permission::No,
             enable_protected_configs: Permission::No,
+            slowlog_log_slower_than: 10_000,
+            slowlog_max_len: 128,
+            latency_monitor_threshold: 0,
+            latency_tracking: true,
+            latency_tracking_info_percentiles: vec![50_000_000, 99_000_000, 99_900_000],
             loglevel: LogLevel::Notice,
             logfile: String::new(),
             log_format: LogFormat::Text,

@@ -21,7 +21,7 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
 
 /// Every row: first what is served, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    SERVED.iter().chain(redis::UNSERVED)
+    SERVED.iter().chain(measured::SERVED).chain(redis::UNSERVED)
 }
 
 /// Every name and every older name, each with its row.
@@ -38,6 +38,8 @@ macro_rules! field {
         }
     };
 }
+
+mod measured;
 
 const MIB: usize = 1024 * 1024;
 const LOG_LEVELS: Named<LogLevel> = Named(&[

@@ -6,8 +6,8 @@
 use super::format::{Bytes, Integer, Master, Memory, OneOf, YesNo};
 use super::options::Row;
 use super::redis_format::{
-    Custom, backlog_size, file_name, host_name, hz, keyspace_events, oom_scores, percentiles, process_title,
-    save, shutdown_flags,
+    Custom, backlog_size, file_name, host_name, hz, keyspace_events, oom_scores, process_title, save,
+    shutdown_flags,
 };
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -29,7 +29,6 @@ const READINESS: &str =
     "Whoever sets NOTIFY_SOCKET, as systemd does, is told when the server is ready and when it stops.";
 const RUNTIME: &str = "Threads and memory are managed differently: see worker-threads.";
 const OUTGOING: &str = "There are no outgoing connections of Redis's kind.";
-const TIMING: &str = "Commands are not timed one by one.";
 const USERS: &str = "There are no ACL users besides the default one: see requirepass.";
 const PROTECTED: &str = "There is nothing that it would protect.";
 const TLS: &str = "Connections are not encrypted: put a TLS proxy in front.";
@@ -208,11 +207,6 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("locale-collate", &Bytes, "", RUNTIME),
     Row::ignored("bind-source-addr", &Bytes, "", OUTGOING),
     Row::ignored("socket-mark-id", &Integer { least: 0, most: u32::MAX as i64 }, "0", OUTGOING).immutable(),
-    Row::ignored("slowlog-log-slower-than", &Integer { least: -1, most: i64::MAX }, "10000", TIMING),
-    Row::ignored("slowlog-max-len", &LONG, "128", TIMING),
-    Row::ignored("latency-monitor-threshold", &LONG, "0", TIMING),
-    Row::ignored("latency-tracking", &YesNo, "yes", TIMING),
-    Row::ignored("latency-tracking-info-percentiles", &Custom(percentiles), "50 99 99.9", TIMING).several(),
     Row::refused("aclfile", &Bytes, "", USERS).immutable(),
     Row::ignored("acl-pubsub-default", &OneOf(&["allchannels", "resetchannels"]), "resetchannels", USERS),
     Row::ignored("acllog-max-len", &LONG, "128", USERS),

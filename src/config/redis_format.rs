@@ -2,7 +2,7 @@
 //!
 //! Owns what Redis accepts, refuses and prints for each, to the letter. Must not know what rows use them.
 
-use super::format::{Check, Format, Integer, Memory, between, index_of, integer, only, utf8};
+use super::format::{Check, Format, Integer, Memory, between, index_of, integer, only};
 
 /// The canonical text, or the rule that the values break.
 type Canonical = Result<Vec<u8>, String>;
@@ -58,22 +58,6 @@ pub(super) fn oom_scores(values: &[&[u8]]) -> Canonical {
             .map_err(|_| "Invalid oom-score-adj-values, elements must be between -2000 and 2000.")?;
     }
     Ok(values.join(&b' '))
-}
-
-/// `latency-tracking-info-percentiles`: numbers from 0 to 100.
-pub(super) fn percentiles(values: &[&[u8]]) -> Canonical {
-    let mut shown = Vec::new();
-    for value in values {
-        let number: f64 = utf8(value)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .ok_or("Invalid latency-tracking-info-percentiles parameters")?;
-        if !(0.0..=100.0).contains(&number) {
-            return Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".into());
-        }
-        shown.push(number.to_string());
-    }
-    Ok(shown.join(" ").into_bytes())
 }
 
 /// `shutdown-on-sigint`, `shutdown-on-sigterm`: some of a few words.
@@ -181,16 +165,6 @@ mod tests {
         }
         assert_eq!(keyspace_events(&[b""]), Ok(Vec::new()));
         refuses(keyspace_events, "q", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
-    }
-
-    #[test]
-    fn percents() {
-        accepts(percentiles, "50.5 99.99", "50.5 99.99");
-        accepts(percentiles, "", "");
-        refuses(percentiles, "a", "Invalid latency-tracking-info-percentiles parameters");
-        let rule = "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
-        refuses(percentiles, "50 101", rule);
-        refuses(percentiles, "nan", rule);
     }
 
     #[test]

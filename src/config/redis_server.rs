@@ -43,11 +43,15 @@ pub(super) fn is_meant(program: &OsStr) -> bool {
 
 /// The line that `redis-server --version` prints, which scripts take apart. `allocator` is its name and version.
 pub fn version_line(allocator: &str) -> String {
-    // Redis's build id is a hash of what was built, too.
-    let digest = Sha256::digest(concat!("hereabouts ", env!("CARGO_PKG_VERSION")));
-    let build: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let build = build_id();
     let bits = usize::BITS;
     format!("Redis server v={REDIS_VERSION} sha=00000000:0 malloc={allocator} bits={bits} build={build}")
+}
+
+/// A hash of what was built, as Redis has one.
+pub fn build_id() -> String {
+    let digest = Sha256::digest(concat!("hereabouts ", env!("CARGO_PKG_VERSION")));
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Takes apart a command line, without the program's name.

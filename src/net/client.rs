@@ -163,7 +163,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_output(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Taken>> {
         let Connection { shared, stream, interpreter, output, .. } = self;
         let client = &interpreter.session.client;
-        let count = |bytes| shared.broker.stats.add(client.id, Counter::OutputBytes, bytes as u64);
+        let stats = &shared.broker.stats;
+        let count = |bytes| {
+            stats.add(client.id, Counter::Writes, 1);
+            stats.add(client.id, Counter::OutputBytes, bytes as u64);
+        };
         output.poll_flush(stream, &client.outbox, &shared.clock, task, count)
     }
 
@@ -264,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let mut taken = std::mem::take(&mut scratch.workspace);
             let (input, workspace) = (&scratch.input, &mut taken);
             self.interpreter.session.refresh(&shared.broker);
-            workspace.budget = TURN_BUDGET;
+            workspace.begin_turn(TURN_BUDGET, now);
             std::mem::swap(&mut workspace.ready, &mut self.ready);
             if received > 0 {
                 self.note_activity(received, now);
@@ -274,13 +278,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             std::mem::swap(&mut workspace.ready, &mut self.ready);
             scratch.workspace = taken;
         });
-        shared.broker.stats.note_turn(shared.clock.since(now));
+        shared.broker.note_turn(self.interpreter.session.id(), now, shared.clock.since(now));
         self.turn_over = self.more || !self.ready.is_empty();
     }
 
     fn note_activity(&self, received: usize, now: Now) {
         let client = &self.interpreter.session.client;
         client.active_ms.store(now.monotonic_ms(), Ordering::Relaxed);
+        self.shared.broker.stats.add(client.id, Counter::Reads, 1);
         self.shared.broker.stats.add(client.id, Counter::InputBytes, received as u64);
     }
 
@@ -364,7 +369,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.interpreter.suspended().is_none()
             && let Some(error) = self.failed.take()
         {
-            Reply::new(&mut workspace.reply, self.interpreter.session.protocol).error(&error.reply());
+            let text = error.reply();
+            workspace.counts.add_error(&text);
+            Reply::new(&mut workspace.reply, self.interpreter.session.protocol).error(&text);
             self.interpreter.session.closing = true;
         }
         let session = &self.interpreter.session;
@@ -449,7 +456,7 @@ impl<S> Drop for Connection<S> {
 impl<S> Connection<S> {
     /// Gives up all subscriptions, many of them in turns of the flush task.
     fn leave(&mut self) {
-        if let Some(subscribed) = self.interpreter.session.take_subscriptions()
+        if let Some(subscribed) = self.interpreter.session.take_subscriptions(&self.shared.broker)
             && self.shared.broker.leave(subscribed)
         {
             self.shared.flush.notify_one();

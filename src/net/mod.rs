@@ -9,6 +9,7 @@ mod flush;
 mod host;
 mod listen;
 pub mod logging;
+pub mod measure;
 mod output;
 mod pause;
 pub mod process;

@@ -13,10 +13,14 @@ use tokio::task::JoinSet;
 use super::doors::Doors;
 use super::host::RunningServer;
 use super::logging::Logging;
-use super::transport::{Clock, entropy, listen, processor_time, reserve_descriptors, resident_bytes};
+use super::measure::{
+    allocator_name, allocator_report, processor_time, resident_bytes, system_bytes, system_name,
+};
+use super::transport::{Clock, entropy, listen, monotonic, reserve_descriptors};
 use super::{Shared, flush, listen as accepting, pause, tick};
 use crate::broker::clients::Address;
 use crate::broker::{Broker, Identity, StopRequest};
+use crate::command::table;
 use crate::config::Config;
 use crate::map::HashKeys;
 
@@ -55,8 +59,14 @@ impl Server {
             executable: std::env::current_exe()
                 .map_or_else(|_| String::new(), |path| path.display().to_string()),
             config_file: config_file.to_owned(),
+            monotonic,
             resident_bytes,
             processor_time,
+            allocator_report,
+            allocator: allocator_name(),
+            system: system_name(),
+            system_bytes: system_bytes(),
+            command_rows: table::rows().len(),
         };
         let shared = Arc::new_cyclic(|shared| {
             let host = Box::new(RunningServer::new(shared.clone(), config_file, logging));

@@ -7,21 +7,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
+use super::client::Connection;
 use crate::broker::clients::{Client, Mark};
 use crate::broker::eviction::Eviction;
+use crate::broker::gauges::Round;
 use crate::broker::stats::Counter;
 use crate::command::describe;
 use crate::config::Config;
-use crate::outbox::CloseReason;
+use crate::outbox::{CloseReason, Outbox};
 use crate::sync::atomic::Ordering;
 use crate::time::Now;
 
 const TICK: Duration = Duration::from_millis(100);
 /// Every client is looked at once in so many ticks.
 const TICKS_PER_ROUND: usize = 10;
+/// What a client takes that neither sends nor receives: its task, its record, its outbox.
+const RECORD_BYTES: u64 =
+    (size_of::<Connection<TcpStream>>() + size_of::<Client>() + size_of::<Outbox>()) as u64;
 /// Clients looked at before others have a turn.
 const CLIENTS_PER_STEP: usize = 256;
 
@@ -34,14 +40,18 @@ pub(super) async fn run(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut after = 0;
     let mut eviction = Eviction::default();
+    let mut round = Round::default();
+    let mut last_round = None;
     loop {
         ticks.tick().await;
         evict(&shared, &mut eviction).await;
-        let mut quota = shared.broker.clients.len().div_ceil(TICKS_PER_ROUND);
+        shared.broker.sample(shared.clock.now(), last_round.take());
+        let mut quota = shared.broker.clients.len().div_ceil(TICKS_PER_ROUND).max(1);
         while quota > 0 {
             let page = shared.broker.clients.after(after, quota.min(CLIENTS_PER_STEP));
             let Some(last) = page.last() else {
                 after = 0;
+                last_round = Some(std::mem::take(&mut round));
                 break;
             };
             after = last.id;
@@ -49,6 +59,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             let (config, now) = (shared.broker.config(), shared.clock.now());
             for client in &page {
                 check(&shared, &config, client, now);
+                measure(&mut round, client);
             }
             tokio::task::yield_now().await;
         }
@@ -72,6 +83,16 @@ async fn evict(shared: &Shared, eviction: &mut Eviction) {
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Adds what a client's buffers take.
+fn measure(round: &mut Round, client: &Client) {
+    let input = u64::from(client.query_bytes.load(Ordering::Relaxed));
+    let output = client.outbox.waiting() as u64;
+    round.largest_input = round.largest_input.max(input);
+    round.largest_output = round.largest_output.max(output);
+    round.bytes += RECORD_BYTES + input + output;
+    round.tracking += u64::from(client.is(Mark::Tracking));
 }
 
 fn check(shared: &Shared, config: &Config, client: &Client, now: Now) {

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,10 +23,18 @@ pub(super) struct Clock {
     start: Instant,
 }
 
+/// When this process asked for the time first.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The monotonic time alone: since the process started.
+pub(super) fn monotonic() -> Duration {
+    START.elapsed()
+}
+
 impl Clock {
-    /// A clock whose monotonic time begins now.
+    /// A clock whose monotonic time is that of [`monotonic`].
     pub(super) fn start() -> Self {
-        Clock { start: Instant::now() }
+        Clock { start: *START }
     }
 
     /// How long ago that was.
@@ -53,28 +61,6 @@ pub(super) fn entropy<const N: usize>() -> io::Result<[u64; N]> {
         *number = getrandom::u64().map_err(io::Error::other)?;
     }
     Ok(numbers)
-}
-
-/// Bytes of memory that this process has resident.
-pub(super) fn resident_bytes() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm")
-        .ok()
-        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0) * rustix::param::page_size() as u64
-}
-
-/// Processor time that this process has used: in the system, and by itself.
-pub(super) fn processor_time() -> (Duration, Duration) {
-    // Fields 14 and 15 of stat(5), behind the program's name in parentheses, in hundredths of a second.
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks: Vec<u64> =
-        fields.split_whitespace().skip(11).take(2).map_while(|field| field.parse().ok()).collect();
-    let time = |index: usize| {
-        let ticks = ticks.get(index).copied().unwrap_or(0);
-        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
-    };
-    (time(1), time(0))
 }
 
 /// A socket that is listened on, until it is closed.

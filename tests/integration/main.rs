@@ -40,6 +40,9 @@ mod server;
 // MONITOR.
 mod monitor;
 
+// What the server tells about itself: INFO's numbers, the slow log, the latency monitor, memory.
+mod statistics;
+
 // What one client may take from the others, and what happens when it takes more.
 mod limits;
 

@@ -69,55 +69,6 @@ pub(super) static ROWS: &[Row] = &[
     server("acl|users", 2, "admin noscript loading stale", &[]),
     server("acl|whoami", 2, "noscript loading stale", &[]),
     server("failover", -1, "admin noscript stale", &[]),
-    server("latency", -2, "", &[]),
-    server("latency|doctor", 2, "admin noscript loading stale", &[]).with_tips(&[
-        "nondeterministic_output",
-        "request_policy:all_nodes",
-        "response_policy:special",
-    ]),
-    server("latency|graph", 3, "admin noscript loading stale", &[]).with_tips(&[
-        "nondeterministic_output",
-        "request_policy:all_nodes",
-        "response_policy:special",
-    ]),
-    server("latency|help", 2, "loading stale", &[]),
-    server("latency|histogram", -2, "admin noscript loading stale", &[]).with_tips(&[
-        "nondeterministic_output",
-        "request_policy:all_nodes",
-        "response_policy:special",
-    ]),
-    server("latency|history", 3, "admin noscript loading stale", &[]).with_tips(&[
-        "nondeterministic_output",
-        "request_policy:all_nodes",
-        "response_policy:special",
-    ]),
-    server("latency|latest", 2, "admin noscript loading stale", &[]).with_tips(&[
-        "nondeterministic_output",
-        "request_policy:all_nodes",
-        "response_policy:special",
-    ]),
-    server("latency|reset", -2, "admin noscript loading stale", &[])
-        .with_tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
-    server("memory", -2, "", &[]),
-    server("memory|doctor", 2, "", &[]).with_tips(&[
-        "nondeterministic_output",
-        "request_policy:all_shards",
-        "response_policy:special",
-    ]),
-    server("memory|help", 2, "loading stale", &[]),
-    server("memory|malloc-stats", 2, "", &[]).with_tips(&[
-        "nondeterministic_output",
-        "request_policy:all_shards",
-        "response_policy:special",
-    ]),
-    server("memory|purge", 2, "", &[])
-        .with_tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
-    server("memory|stats", 2, "", &[]).with_tips(&[
-        "nondeterministic_output",
-        "request_policy:all_shards",
-        "response_policy:special",
-    ]),
-    server("memory|usage", -3, "readonly", &[key(2, "RO")]),
     server("module", -2, "", &[]),
     server("module|help", 2, "loading stale", &[]),
     server("module|list", 2, "admin noscript", &[]).with_tips(&["nondeterministic_output_order"]),
@@ -128,17 +79,6 @@ pub(super) static ROWS: &[Row] = &[
     server("replconf", -1, "admin noscript loading stale allow_busy", &[]),
     server("restore-asking", -4, "write denyoom asking", &[key(1, "OW update")])
         .in_categories("dangerous keyspace"),
-    server("slowlog", -2, "", &[]),
-    server("slowlog|get", -2, "admin loading stale", &[])
-        .with_tips(&["request_policy:all_nodes", "nondeterministic_output"]),
-    server("slowlog|help", 2, "loading stale", &[]),
-    server("slowlog|len", 2, "admin loading stale", &[]).with_tips(&[
-        "request_policy:all_nodes",
-        "response_policy:agg_sum",
-        "nondeterministic_output",
-    ]),
-    server("slowlog|reset", 2, "admin loading stale", &[])
-        .with_tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
     server("swapdb", 3, "write fast", &[]).in_categories("dangerous keyspace"),
     server("sync", 1, "admin noscript no_async_loading no_multi", &[]),
 ];

@@ -221,3 +221,14 @@ fn what_must_not_be_ignored_is_refused() {
     accepts("tls-port", "0", "0");
     assert!(set("aclfile", &["/etc/redis/users.acl"]).is_err());
 }
+
+#[test]
+fn percentiles() {
+    let name = "latency-tracking-info-percentiles";
+    accepts(name, "50.5 99.99 100.0", "50.5 99.99 100");
+    accepts(name, "", "");
+    refuses(name, "a", "Invalid latency-tracking-info-percentiles parameters");
+    for outside in ["50 101", "-1", "nan"] {
+        refuses(name, outside, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+    }
+}

@@ -23,6 +23,9 @@ mod catalog;
 // Keys in command lines.
 mod keys;
 
+// INFO, and what is counted of the same commands.
+mod statistics;
+
 use std::process::Command;
 
 use crate::support::{Client, Directory, Server, installed, oracle};

@@ -108,7 +108,7 @@ const ANYBODY: &[&str] = &[
     "PUBSUB SHARDNUMSUB a ab nobody",
 ];
 
-type Arguments = Vec<String>;
+pub(super) type Arguments = Vec<String>;
 
 fn words(line: &str) -> Arguments {
     line.split(' ').map(str::to_owned).collect()
@@ -149,7 +149,7 @@ fn subscribe(random: &mut Random) -> Arguments {
 
 /// What a client does next: commands that go out together, at the end of which it is in no transaction and is answered.
 /// A subscriber does not publish: the order in which it hears itself is another one since 7.2.
-fn step(random: &mut Random, publisher: bool) -> Vec<Arguments> {
+pub(super) fn step(random: &mut Random, publisher: bool) -> Vec<Arguments> {
     let own = |random: &mut Random| if publisher { publish(random) } else { subscribe(random) };
     let any = |random: &mut Random| {
         if random.below(3) == 0 { words(random.pick(ANYBODY)) } else { own(random) }
@@ -181,7 +181,7 @@ fn step(random: &mut Random, publisher: bool) -> Vec<Arguments> {
 }
 
 /// Everything that came before the reply of a PING with this argument.
-fn read_until(client: &mut Client, token: &str) -> Vec<Value> {
+pub(super) fn read_until(client: &mut Client, token: &str) -> Vec<Value> {
     let pong = Value::Bulk(token.as_bytes().to_vec());
     let in_subscribed_mode = Value::Array(vec![Value::Bulk(b"pong".to_vec()), pong.clone()]);
     let mut values = Vec::new();
