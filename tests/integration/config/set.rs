@@ -86,11 +86,14 @@ fn all_or_nothing() {
 #[test]
 fn changes_of_several_clients_come_one_after_the_other() {
     let server = Server::start();
+    let mut connections = [(); 4].map(|()| server.client());
+    for connection in &mut connections {
+        // Accepted before a listener closes: with it, whoever is not is turned away.
+        connection.call("PING", "+PONG\r\n");
+    }
     std::thread::scope(|scope| {
-        for client in 0..4 {
-            let server = &server;
+        for (client, mut connection) in connections.into_iter().enumerate() {
             scope.spawn(move || {
-                let mut connection = server.client();
                 for number in 0..100 {
                     let number = client * 1000 + number;
                     let addresses = if number % 2 == 0 { "127.0.0.1" } else { "127.0.0.1 127.0.0.2" };

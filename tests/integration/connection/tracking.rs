@@ -1,6 +1,6 @@
 //! CLIENT TRACKING, TRACKINGINFO, GETREDIR, CACHING, NO-EVICT, NO-TOUCH, CAPA: settings that are kept and told again.
 
-use crate::support::{Client, Protocol, both_protocols, differs_from_oracle};
+use crate::support::{Client, Protocol, both_protocols, differs_from_oracle, eventually};
 
 /// TRACKINGINFO as text: flags, redirection, prefixes.
 fn tracking(client: &mut Client) -> String {
@@ -59,10 +59,14 @@ fn settings_are_kept_and_told() {
         }
         assert_eq!((field(&mut client, "redir"), field(&mut client, "flags")), ("0".into(), "tB".into()));
         client.call("CLIENT GETREDIR", ":0\r\n");
-        assert!(other.ask("INFO clients").text().contains("tracking_clients:1\r\n"));
+        eventually("the server has counted it", || {
+            other.ask("INFO clients").text().contains("tracking_clients:1\r\n")
+        });
         client.call("RESET", "+RESET\r\n");
         assert_eq!(tracking(&mut client), "off / -1 / ");
-        assert!(other.ask("INFO clients").text().contains("tracking_clients:0\r\n"));
+        eventually("the server has counted it no more", || {
+            other.ask("INFO clients").text().contains("tracking_clients:0\r\n")
+        });
     });
 }
 
