@@ -136,7 +136,7 @@ impl TrackingError {
     fn text(&self) -> Vec<u8> {
         let overlap = |prefix: &[u8], with: &[u8], other: &[u8]| {
             let rest = b"'. Prefixes for a single client must not overlap.";
-            [b"ERR Prefix '", prefix, b"' overlaps with ", with, b" '", other, rest].concat()
+            [b"ERR Prefix '", whole(prefix), b"' overlaps with ", with, b" '", whole(other), rest].concat()
         };
         let text: &str = match self {
             TrackingError::TwoRedirections => "A client can only redirect to a single other client",
@@ -178,7 +178,7 @@ impl Error {
         match self {
             Error::UnknownCommand(text) => text.clone(),
             Error::UnknownSubcommand { name, container } => {
-                let name = &name[..name.len().min(ECHOED_BYTES_MAX)];
+                let name = repeated(name, ECHOED_BYTES_MAX);
                 let container = container.to_ascii_uppercase();
                 [b"ERR unknown subcommand '", name, b"'. Try ", container.as_bytes(), b" HELP."].concat()
             }
@@ -187,31 +187,34 @@ impl Error {
                 [b"EXECABORT Transaction discarded because of: ", reason].concat()
             }
             Error::SubcommandArity { name, container } => {
-                let name = &name[..name.len().min(ECHOED_BYTES_MAX)];
+                let name = repeated(name, ECHOED_BYTES_MAX);
                 let begin = b"ERR unknown subcommand or wrong number of arguments for '";
                 [begin, name, b"'. Try ", container.as_bytes(), b" HELP."].concat()
             }
             Error::Tracking(error) => error.text(),
-            Error::NoSamples(event) => [b"ERR No samples available for event '", &**event, b"'"].concat(),
-            Error::HelloOption(option) => [b"ERR Syntax error in HELLO option '", &**option, b"'"].concat(),
+            Error::NoSamples(event) => [b"ERR No samples available for event '", whole(event), b"'"].concat(),
+            Error::HelloOption(option) => {
+                [b"ERR Syntax error in HELLO option '", whole(option), b"'"].concat()
+            }
             Error::InfoCharacters(attribute) => {
-                [b"ERR ", &**attribute, b" cannot contain spaces, newlines or special characters."].concat()
+                [b"ERR ", whole(attribute), b" cannot contain spaces, newlines or special characters."]
+                    .concat()
             }
             Error::InfoAttribute(option) | Error::UnrecognizedOption(option) => {
-                [b"ERR Unrecognized option '", &**option, b"'"].concat()
+                [b"ERR Unrecognized option '", whole(option), b"'"].concat()
             }
-            Error::UnknownClientType(kind) => [b"ERR Unknown client type '", &**kind, b"'"].concat(),
-            Error::UnknownArgument(argument) => [b"ERR Unknown argument ", &**argument].concat(),
+            Error::UnknownClientType(kind) => [b"ERR Unknown client type '", whole(kind), b"'"].concat(),
+            Error::UnknownArgument(argument) => [b"ERR Unknown argument ", whole(argument)].concat(),
             Error::Chosen(text) => text.clone(),
             Error::UnknownConfigOption(option) => {
                 let text = b"ERR Unknown option or number of arguments for CONFIG SET - '";
-                [text, &**option, b"'"].concat()
+                [text, whole(option), b"'"].concat()
             }
             Error::ConfigSet { option, reason } => {
                 let text = b"ERR CONFIG SET failed (possibly related to argument '";
-                [text, &**option, b"') - ", reason.as_bytes()].concat()
+                [text, whole(option), b"') - ", reason.as_bytes()].concat()
             }
-            Error::NoSuchUser(user) => [b"ERR No such user '", &**user, b"'"].concat(),
+            Error::NoSuchUser(user) => [b"ERR No such user '", whole(user), b"'"].concat(),
             other => other.plain_text().into_bytes(),
         }
     }
@@ -341,9 +344,8 @@ impl Error {
 
     /// The error for a command that nobody knows, repeating what was sent.
     pub fn unknown_command(request: Request<'_>) -> Error {
-        let clipped = |bytes: &[u8], most: usize| bytes[..bytes.len().min(most)].to_vec();
         let mut text = b"ERR unknown command '".to_vec();
-        text.extend(clipped(request.argument(0), ECHOED_BYTES_MAX));
+        text.extend_from_slice(repeated(request.argument(0), ECHOED_BYTES_MAX));
         text.extend_from_slice(b"', with args beginning with: ");
         let begin = text.len();
         for argument in request.arguments_from(1) {
@@ -352,11 +354,22 @@ impl Error {
                 break;
             }
             text.push(b'\'');
-            text.extend(clipped(argument, ECHOED_BYTES_MAX - used));
+            text.extend_from_slice(repeated(argument, ECHOED_BYTES_MAX - used));
             text.extend_from_slice(b"' ");
         }
         Error::UnknownCommand(text)
     }
+}
+
+/// What an error repeats of a client's bytes: up to a NUL, with which texts end in Redis.
+fn repeated(bytes: &[u8], most: usize) -> &[u8] {
+    let end = bytes.iter().take(most).position(|byte| *byte == 0).unwrap_or(bytes.len().min(most));
+    &bytes[..end]
+}
+
+/// The same, however long.
+fn whole(bytes: &[u8]) -> &[u8] {
+    repeated(bytes, bytes.len())
 }
 
 #[cfg(test)]

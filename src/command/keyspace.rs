@@ -232,9 +232,11 @@ pub(super) fn is_flush_mode(argument: &[u8]) -> bool {
 }
 
 fn scan(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
-    // Redis reads a negative cursor as a large one.
+    // Redis reads a negative cursor as a large one, and none as the first.
     let cursor = request.argument(1);
-    parse_unsigned(cursor.strip_prefix(b"-").unwrap_or(cursor)).ok_or(Error::InvalidCursor)?;
+    if !cursor.is_empty() {
+        parse_unsigned(cursor.strip_prefix(b"-").unwrap_or(cursor)).ok_or(Error::InvalidCursor)?;
+    }
     let mut options = request.arguments_from(2);
     while let Some(option) = options.next() {
         let value = options.next().ok_or(Error::Syntax)?;
@@ -277,7 +279,9 @@ fn stream_bound(bound: &[u8], second: u64) -> Result<Option<(u64, u64)>, Error> 
         [b'(', id @ ..] => (true, id),
         id => (false, id),
     };
-    let mut numbers = id.splitn(2, |byte| *byte == b'-').map(parse_unsigned);
+    // Blanks before a number are no part of it, as in Redis.
+    let number = |text: &[u8]| parse_unsigned(text.trim_ascii_start());
+    let mut numbers = id.splitn(2, |byte| *byte == b'-').map(number);
     match (numbers.next().flatten(), numbers.next().unwrap_or(Some(second))) {
         (Some(first), Some(second)) => Ok(excludes.then_some((first, second))),
         _ => Err(Error::InvalidStreamId),

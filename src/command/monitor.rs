@@ -98,8 +98,10 @@ fn show_to_all(context: &mut Context<'_>, address: &str, arguments: &[&[u8]]) {
     let shared = (line.len() >= SHARED_PAYLOAD_BYTES).then(|| Bytes::from(std::mem::take(&mut line)));
     let frame = Frame { head: &line, head_resp3: Some(&line), shared: shared.as_ref() };
     let monitors = context.broker.monitors.all();
+    // Nothing follows the last reply of a client that has quit.
+    let quit = context.session.closing.then(|| context.session.id());
     let workspace = &mut *context.workspace;
-    for monitor in monitors.iter() {
+    for monitor in monitors.iter().filter(|monitor| Some(monitor.id) != quit) {
         match monitor.outbox.push(frame, &monitor.output_limit(context.session.config()), context.now) {
             Pushed::Queued | Pushed::Closed => {}
             Pushed::Wake(waker) => workspace.ready.push_back(waker),

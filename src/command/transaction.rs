@@ -168,6 +168,8 @@ fn exec(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
     if transaction.spoiled {
         return Err(Error::ExecAborted);
     }
+    // Shown of the client until it is done.
+    context.session.client.queued.store(transaction.commands as i32, Ordering::Relaxed);
     context.reply().array(transaction.queue.len());
     resume_now(context, ExecRest { queue: transaction.queue, next: 0, inner: None })
 }
@@ -185,6 +187,9 @@ impl Resume for ExecRest {
         let executing = std::mem::replace(&mut context.executing, true);
         let progress = self.run_some(context);
         context.executing = executing;
+        if progress == Progress::Done {
+            context.session.client.queued.store(-1, Ordering::Relaxed);
+        }
         Ok(progress)
     }
 }

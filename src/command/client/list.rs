@@ -79,7 +79,8 @@ pub(super) fn list(context: &mut Context<'_>, request: Request<'_>) -> Result<Fl
     if request.len() == 4 && request.argument(2).eq_ignore_ascii_case(b"TYPE") {
         filter.kind = Some(ClientType::parse(request.argument(3))?);
     } else if request.len() > 3 && request.argument(2).eq_ignore_ascii_case(b"ID") {
-        let id = |id: &[u8]| parse_integer(id).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
+        // No client has a number below 1, but it may be asked for.
+        let id = |id: &[u8]| parse_integer(id).map(|id| u64::try_from(id).unwrap_or(0));
         let ids: Option<BTreeSet<u64>> = request.arguments_from(3).map(id).collect();
         filter.ids = Some(ids.ok_or(Error::InvalidListedId)?);
     } else if request.len() != 2 {

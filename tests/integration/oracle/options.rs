@@ -7,7 +7,7 @@ use super::Pair;
 use crate::support::{Client, Value};
 
 /// Options whose value is another one, with the reason.
-const OTHER_VALUES: &[(&str, &str)] = &[
+pub(super) const OTHER_VALUES: &[(&str, &str)] = &[
     ("port", "each server has its own"),
     ("unixsocket", "Redis is asked through it"),
     ("save", "Redis was told to save nothing"),

@@ -23,6 +23,7 @@ const ADDED: &[(&str, &[&str])] = &[
             "instantaneous_eventloop_cycles_per_sec",
             "instantaneous_eventloop_duration_usec",
             "listener0",
+            "listener1",
             "total_blocking_keys",
             "total_blocking_keys_on_nokey",
         ],
