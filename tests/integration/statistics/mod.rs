@@ -2,6 +2,7 @@
 //! monitor, MEMORY.
 
 // Every field of INFO: that it moves, or why it does not.
+mod constant;
 mod fields;
 
 // commandstats, errorstats, latencystats.
