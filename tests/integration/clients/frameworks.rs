@@ -4,16 +4,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::environment::{frameworks_modules, frameworks_python, nestjs_modules, run_script, scripts};
-use crate::support::Server;
+use super::environment::{frameworks_modules, frameworks_python, nestjs_modules, scripts};
+use super::script::run_script;
 
 /// Runs a script; `words` are its first arguments, the others are the port and the protocol.
 #[track_caller]
 fn run(mut interpreter: Command, script: &str, words: &[&str], protocol: &str) {
-    let server = Server::start();
-    let port = server.port.to_string();
-    interpreter.arg(scripts().join("frameworks").join(script)).args(words).args([&port, protocol]);
-    run_script(&mut interpreter);
+    interpreter.arg(scripts().join("frameworks").join(script)).args(words);
+    run_script(&mut interpreter, protocol);
 }
 
 #[track_caller]

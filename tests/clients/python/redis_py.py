@@ -16,6 +16,12 @@ PROTOCOL = {} if sys.argv[2] == "default" else {"protocol": int(sys.argv[2])}
 DEADLINE = 50
 
 
+def restart_server():
+    """Has the server killed and started again on the same port."""
+    print("restart", flush=True)
+    assert sys.stdin.readline() == "restarted\n"
+
+
 def connect(**options):
     return redis.Redis(port=PORT, socket_timeout=DEADLINE, decode_responses=True, **PROTOCOL, **options)
 
@@ -127,20 +133,32 @@ def unsubscribes():
     pubsub.close()
 
 
-def reconnects_when_killed():
+def recovers(break_connections):
+    """Breaks the connections and expects the library to connect and to subscribe again by itself."""
     client = connect()
     pubsub = client.pubsub()
     pubsub.subscribe("a")
     pubsub.psubscribe("b*")
     receive(pubsub), receive(pubsub)
-    assert client.client_kill_filter(_type="pubsub") == 1
-    # It notices when it reads, connects and subscribes again.
+    break_connections(client)
+    # It notices when it reads.
     assert {receive(pubsub)["type"] for _ in range(2)} == {"subscribe", "psubscribe"}
     assert client.publish("a", "again") == 1
     assert told(pubsub) == ("message", None, "a", "again")
     assert client.publish("bb", "again") == 1
     assert told(pubsub) == ("pmessage", "b*", "bb", "again")
     pubsub.close()
+
+
+def survives_client_kill():
+    def kill(client):
+        assert client.client_kill_filter(_type="pubsub") == 1
+
+    recovers(kill)
+
+
+def survives_a_restart():
+    recovers(lambda client: restart_server())
 
 
 def pipelines():
@@ -188,15 +206,36 @@ def asynchronously():
     async def run():
         async with redis.asyncio.Redis(port=PORT, decode_responses=True, **PROTOCOL) as client:
             async with client.pubsub() as pubsub:
+                messages = pubsub.listen()
+
+                async def expect(*expected):
+                    for item in expected:
+                        message = await anext(messages)
+                        assert (message["type"], message["channel"], message["data"]) == item
+
                 await pubsub.subscribe("a")
                 await pubsub.psubscribe("a*")
-                messages = pubsub.listen()
-                assert (await anext(messages))["type"] == "subscribe"
-                assert (await anext(messages))["type"] == "psubscribe"
+                await expect(("subscribe", "a", 1), ("psubscribe", "a*", 2))
+                await pubsub.ssubscribe("orders")
+                await expect(("ssubscribe", "orders", 1))
                 assert await client.publish("a", "hello") == 2
-                first, second = await anext(messages), await anext(messages)
-                assert (first["type"], first["data"]) == ("message", "hello"), first
-                assert (second["type"], second["pattern"]) == ("pmessage", "a*"), second
+                await expect(("message", "a", "hello"), ("pmessage", "a", "hello"))
+                assert await client.spublish("orders", "hello") == 1
+                await expect(("smessage", "orders", "hello"))
+                await pubsub.sunsubscribe("orders")
+                await expect(("sunsubscribe", "orders", 0))
+                for transaction in (True, False):
+                    async with client.pipeline(transaction=transaction) as pipeline:
+                        assert await pipeline.publish("a", "x").publish("nobody", "x").execute() == [2, 0]
+                    await expect(("message", "a", "x"), ("pmessage", "a", "x"))
+                assert await client.client_kill_filter(_type="pubsub") == 1
+                await expect(("subscribe", "a", 1), ("psubscribe", "a*", 2))
+                await asyncio.to_thread(restart_server)
+                await expect(("subscribe", "a", 1), ("psubscribe", "a*", 2))
+                assert await client.publish("a", "again") == 2
+                await expect(("message", "a", "again"), ("pmessage", "a", "again"))
+                await pubsub.unsubscribe("a")
+                await expect(("unsubscribe", "a", 1))
 
     asyncio.run(asyncio.wait_for(run(), DEADLINE))
 
@@ -209,7 +248,8 @@ for check in (
     handlers,
     shard_channels,
     unsubscribes,
-    reconnects_when_killed,
+    survives_client_kill,
+    survives_a_restart,
     pipelines,
     any_bytes,
     raises_errors,
