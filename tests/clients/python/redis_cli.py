@@ -159,6 +159,18 @@ def watches_statistics():
     ends(cli, signal=2)
 
 
+<<<<<<< HEAD
+=======
+def watches_commands():
+    cli = terminal("monitor")
+    cli.expect_exact("OK\r\n")
+    elsewhere("publish", "news", "hello")
+    cli.expect(r'\d+\.\d+ \[0 127\.0\.0\.1:\d+\] "publish" "news" "hello"\r\n')
+    cli.sendintr()
+    ends(cli, signal=2)
+
+
+>>>>>>> clients
 for check in (
     prompts_and_answers,
     hints_and_help,
@@ -167,6 +179,10 @@ for check in (
     survives_a_restart,
     watches_latency,
     watches_statistics,
+<<<<<<< HEAD
+=======
+    watches_commands,
+>>>>>>> clients
 ):
     print(check.__name__, flush=True)
     check()
