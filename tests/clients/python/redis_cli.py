@@ -159,8 +159,6 @@ def watches_statistics():
     ends(cli, signal=2)
 
 
-<<<<<<< HEAD
-=======
 def watches_commands():
     cli = terminal("monitor")
     cli.expect_exact("OK\r\n")
@@ -170,7 +168,6 @@ def watches_commands():
     ends(cli, signal=2)
 
 
->>>>>>> clients
 for check in (
     prompts_and_answers,
     hints_and_help,
@@ -179,10 +176,7 @@ for check in (
     survives_a_restart,
     watches_latency,
     watches_statistics,
-<<<<<<< HEAD
-=======
     watches_commands,
->>>>>>> clients
 ):
     print(check.__name__, flush=True)
     check()

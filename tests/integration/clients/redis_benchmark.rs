@@ -12,12 +12,8 @@ fn benchmark(server: &Server, arguments: &[&str]) -> Output {
         .args(arguments)
         .output()
         .expect("start redis-benchmark");
-<<<<<<< HEAD
-    assert!(output.status.success(), "{output:?}");
-=======
     // It warns when it cannot ask for the configuration.
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
->>>>>>> clients
     output
 }
 
