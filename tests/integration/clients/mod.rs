@@ -17,3 +17,6 @@ mod libraries;
 
 // Frameworks: Socket.IO, python-socketio, Django Channels, GraphQL subscriptions, NestJS.
 mod frameworks;
+
+// redis-cli and redis-py over TLS.
+mod tls;

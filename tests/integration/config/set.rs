@@ -159,21 +159,6 @@ fn protected_options() {
 }
 
 #[test]
-fn what_would_mislead_is_refused() {
-    if differs_from_oracle("it may have TLS") {
-        return;
-    }
-    both_protocols(|server, protocol| {
-        let mut client = server.speaking(protocol);
-        client.call(
-            "CONFIG SET tls-port 6380",
-            failed("tls-port", "not supported: Connections are not encrypted: put a TLS proxy in front."),
-        );
-        set(&mut client, "tls-port", "0");
-    });
-}
-
-#[test]
 fn what_has_no_meaning_can_be_set_and_is_shown() {
     both_protocols(|server, protocol| {
         let mut client = server.speaking(protocol);
