@@ -102,6 +102,55 @@ fn a_client_that_reads_late_gets_everything() {
     });
 }
 
+/// A subscriber whose kernel takes little.
+fn slow_subscriber(server: &TlsServer) -> Client {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], server.port)).into()).unwrap();
+    let mut client = TlsServer::over(socket.into(), server.authority.client()).unwrap();
+    client.subscribe("SUBSCRIBE", "a", 1);
+    client
+}
+
+/// Bytes that have been encrypted, and for which the kernel had no room, come as soon as it has: nothing else need be
+/// written for that.
+#[test]
+fn encrypted_bytes_do_not_stay_behind() {
+    if differs_from_oracle("it has no command that tells when there is no room") {
+        return;
+    }
+    let server = TlsServer::start("tls-behind", &[]);
+    let mut publisher = server.server.client();
+    let payload = "x".repeat(1000);
+    let mut publish = || {
+        publisher.call(&format!("PUBLISH a {payload}"), ":1\r\n");
+    };
+    // How much the kernel takes, and what is kept encrypted above that: up to 64 KiB.
+    let first = slow_subscriber(&server);
+    let mut observer = server.server.client();
+    let mut messages = 0;
+    let mut waiting = || {
+        let list = observer.ask("CLIENT LIST TYPE pubsub").text();
+        let bytes = list.split(" omem=").nth(1).and_then(|rest| rest.split(' ').next());
+        bytes.expect("omem").parse::<usize>().expect("a number")
+    };
+    // Ten messages: one may be on its way at any time.
+    while waiting() < 10_000 {
+        publish();
+        messages += 1;
+    }
+    first.end_of_input();
+    drop(first);
+    eventually("the first one is gone", || observer.ask("CLIENT LIST TYPE pubsub").text().is_empty());
+    let mut second = slow_subscriber(&server);
+    for _ in 0..messages - 40 {
+        publish();
+    }
+    for _ in 0..messages - 40 {
+        second.expect_message("a", &payload);
+    }
+}
+
 #[test]
 fn quit_is_answered_and_the_end_is_told() {
     both_protocols("tls-quit", &[], |server, protocol| {
