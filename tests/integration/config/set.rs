@@ -1,6 +1,6 @@
 //! What CONFIG SET refuses, in Redis's words, and that all is as before then.
 
-use crate::support::{Client, Server, Value, both_protocols, both_protocols_with, differs_from_oracle};
+use crate::support::{Client, Server, Value, both_protocols, both_protocols_with};
 
 use super::{all, set, value};
 
