@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{CipherSuite, ProtocolVersion};
 
-use super::{Authority, TlsServer, stream};
-use crate::support::{Client, Directory, differs_from_oracle, eventually};
+use super::{Authority, Tls, TlsServer, stream};
+use crate::support::{Client, Directory, differs_from_oracle, eventually, outer_address};
 
 /// A server that asks clients for certificates.
 fn asking(how: &str, name: &str) -> TlsServer {
@@ -222,6 +222,21 @@ fn maxclients() {
     plain.expect("-ERR max number of clients reached\r\n");
     plain.expect_closed();
     first.call("PING", "+PONG\r\n");
+}
+
+/// As in Redis the handshake comes first, and then the reason.
+#[test]
+fn protected_mode() {
+    let Some(outer) = outer_address() else {
+        println!("SKIPPED: this machine has no address but the loopback one");
+        return;
+    };
+    let server = TlsServer::start("tls-protected", &["--bind", "*"]);
+    let socket = TcpStream::connect((outer, server.port)).unwrap();
+    let mut stranger = Client::over(Tls(stream(socket, server.authority.client())));
+    stranger.expect("-DENIED Redis is running in protected mode because protected mode is enabled");
+    assert!(stranger.read_to_end().ends_with(b"\r\n"));
+    server.client().call("PING", "+PONG\r\n");
 }
 
 #[test]
