@@ -253,6 +253,11 @@ fn nothing_but_tls() {
     client.call("PING", "+PONG\r\n");
     let port = client.ask("CONFIG GET port");
     assert_eq!(port.field("port").text(), "0");
+    if !differs_from_oracle("7.0 does not tell") {
+        let info = client.ask("INFO server").text();
+        let line = format!("\r\nlistener2:name=tls,bind=*,bind=-::*,port={}\r\n", server.port);
+        assert!(info.contains(&line) && !info.contains("listener0"), "{info}");
+    }
     let shown = client.ask("CONFIG GET tls-port");
     assert_eq!(shown.field("tls-port").text(), server.port.to_string());
 }
