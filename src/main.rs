@@ -99,7 +99,7 @@ async fn serve(launch: Launch, logging: &Logging) -> Result<ExitCode, String> {
             StopRequest::Graceful
         }
         request = server.stop_requested() => request,
-        () = reopen_on(&mut hangup, logging) => StopRequest::Graceful,
+        () = follow_hangups(&mut hangup, logging, &server) => StopRequest::Graceful,
     };
     let timeout = match request {
         StopRequest::Graceful => server.broker().config().shutdown_timeout,
@@ -143,6 +143,10 @@ fn tell_ready(server: &Server) {
         tracing::info!(port, "Ready to accept connections tcp");
         addresses.push(format!("port {port}"));
     }
+    if let Some(port) = server.tls_port() {
+        tracing::info!(port, "Ready to accept connections tls");
+        addresses.push(format!("TLS port {port}"));
+    }
     if let Some(path) = &config.unixsocket {
         tracing::info!(path = %path.display(), "Ready to accept connections unix");
         addresses.push(path.display().to_string());
@@ -175,14 +179,26 @@ fn listen_for(kind: SignalKind) -> Result<Signal, String> {
     signal(kind).map_err(|error| format!("cannot listen for signals: {error}"))
 }
 
-/// Reopens the log at each signal, as logrotate expects it.
-async fn reopen_on(hangup: &mut Signal, logging: &Logging) {
+/// At each signal opens the log again, as logrotate expects it, and reads the certificates again, as whoever renews them
+/// does.
+async fn follow_hangups(hangup: &mut Signal, logging: &Logging, server: &Server) {
     while hangup.recv().await.is_some() {
+        let certificates = server.read_certificates();
+        match &certificates {
+            Ok(true) => {
+                tracing::info!("Received SIGHUP: new connections get the certificate in tls-cert-file")
+            }
+            Ok(false) => {}
+            Err(_) => {
+                tracing::error!("Received SIGHUP, but new connections go on to get the certificate of before")
+            }
+        }
         match logging.reopen() {
             Ok(Some(path)) => tracing::info!("Received SIGHUP: logfile {} is opened again", path.display()),
-            Ok(None) => {
+            Ok(None) if certificates == Ok(false) => {
                 tracing::info!("Received SIGHUP: nothing to do, as there is no logfile to open again")
             }
+            Ok(None) => {}
             Err(error) => tracing::error!(
                 "Received SIGHUP, but logfile cannot be opened again: {error}. The log goes on where it was"
             ),

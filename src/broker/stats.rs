@@ -57,9 +57,11 @@ pub enum Counter {
     CommandNanoseconds,
     /// Passwords that were wrong. (INFO `acl_access_denied_auth`.)
     AuthenticationsDenied,
+    /// TLS handshakes that failed or were given up. (INFO `tls_handshake_errors`.)
+    TlsHandshakeErrors,
 }
 
-const COUNTERS: usize = Counter::AuthenticationsDenied as usize + 1;
+const COUNTERS: usize = Counter::TlsHandshakeErrors as usize + 1;
 const COPIES: usize = 16;
 
 type Counters = [AtomicU64; COUNTERS];

@@ -204,7 +204,11 @@ fn set(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
             row.set(config, &[value]).map_err(|reason| Refusal { option: (*name).into(), reason })
         })
     };
-    context.broker.change_config(apply).map_err(|Refusal { option, reason }| refused(&option, reason))?;
+    context.broker.change_config(apply).map_err(|Refusal { option, reason }| {
+        // What is at fault may be another option, with which these do not go together.
+        let at_fault = changes.iter().map(|(name, ..)| *name).find(|name| name.as_bytes() == option);
+        refused(at_fault.unwrap_or(changes[0].0).as_bytes(), reason)
+    })?;
     context.session.refresh(context.broker);
     context.ok()
 }

@@ -19,11 +19,13 @@ mod redis_format;
 mod redis_server;
 mod rewrite;
 mod row;
+mod tls;
 
 pub use launch::{Launch, Stop, load};
 pub use parse::{Notice, read_file};
 pub use redis_server::{build_id, version_line};
 pub use rewrite::rewrite;
+pub use tls::{ClientCertificates, Tls};
 
 /// The version of Redis whose behaviour this is. Clients decide by it what they may send.
 pub const REDIS_VERSION: &str = "7.2.4";
@@ -186,6 +188,8 @@ pub struct Config {
     pub dir: String,
     /// File that holds the process id while the server runs.
     pub pidfile: Option<PathBuf>,
+    /// TLS.
+    pub tls: Tls,
     /// What was set of Redis's options that have no meaning here, by name: CONFIG GET shows it again.
     pub ignored: BTreeMap<&'static str, Vec<u8>>,
 }
@@ -243,6 +247,7 @@ impl Default for Config {
             syslog_facility: 16,
             dir: ".".to_owned(),
             pidfile: None,
+            tls: Tls::default(),
             ignored: BTreeMap::new(),
         }
     }

@@ -1,14 +1,14 @@
 //! The option table: every option by name, with all that is known of it except its value.
 //!
-//! Owns the rows that are served; those that Redis knows and that have no meaning here are in `redis.rs`. Files,
-//! flags, CONFIG and the documentation read this table and repeat nothing of it. Must not know where a value came
+//! Owns the rows that are served, but for those of TLS (`tls.rs`); those that Redis knows and that have no meaning here
+//! are in `redis.rs`. Files, flags, CONFIG and the documentation read this table and repeat nothing of it. Must not know where a value came
 //! from.
 
 use super::format::{
     Bytes, Format, Integer, LimitsByClass, Memory, MemoryOrPercent, Milliseconds, Named, Octal, Path, Port,
     Seconds, Text, Words, YesNo,
 };
-use super::{LogFormat, LogLevel, Permission, redis};
+use super::{LogFormat, LogLevel, Permission, redis, tls};
 
 pub(super) use super::row::refusal;
 pub use super::row::{Accessors, Change, Fate, Row};
@@ -21,7 +21,7 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
 
 /// Every row: first what is served, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    SERVED.iter().chain(measured::SERVED).chain(redis::UNSERVED)
+    SERVED.iter().chain(measured::SERVED).chain(tls::SERVED).chain(redis::UNSERVED)
 }
 
 /// Every name and every older name, each with its row.

@@ -31,7 +31,7 @@ const RUNTIME: &str = "Threads and memory are managed differently: see worker-th
 const OUTGOING: &str = "There are no outgoing connections of Redis's kind.";
 const USERS: &str = "There are no ACL users besides the default one: see requirepass.";
 const PROTECTED: &str = "There is nothing that it would protect.";
-const TLS: &str = "Connections are not encrypted: put a TLS proxy in front.";
+const DIFFIE_HELLMAN: &str = "Keys are agreed upon by elliptic curves only, which need no parameters.";
 
 /// Directives of Redis's files that CONFIG does not know and that Redis itself skips.
 pub(super) const SKIPPED: [&str; 3] =
@@ -211,24 +211,10 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("acl-pubsub-default", &OneOf(&["allchannels", "resetchannels"]), "resetchannels", USERS),
     Row::ignored("acllog-max-len", &LONG, "128", USERS),
     Row::ignored("enable-module-command", &OneOf(&["no", "yes", "local"]), "no", PROTECTED).immutable(),
-    Row::refused("tls-port", &PORT, "0", TLS),
-    Row::ignored("tls-cluster", &YesNo, "no", TLS),
-    Row::ignored("tls-replication", &YesNo, "no", TLS),
-    Row::ignored("tls-auth-clients", &OneOf(&["no", "yes", "optional"]), "yes", TLS),
-    Row::ignored("tls-cert-file", &Bytes, "", TLS),
-    Row::ignored("tls-key-file", &Bytes, "", TLS),
-    Row::ignored("tls-key-file-pass", &Bytes, "", TLS),
-    Row::ignored("tls-client-cert-file", &Bytes, "", TLS),
-    Row::ignored("tls-client-key-file", &Bytes, "", TLS),
-    Row::ignored("tls-client-key-file-pass", &Bytes, "", TLS),
-    Row::ignored("tls-dh-params-file", &Bytes, "", TLS),
-    Row::ignored("tls-ca-cert-file", &Bytes, "", TLS),
-    Row::ignored("tls-ca-cert-dir", &Bytes, "", TLS),
-    Row::ignored("tls-protocols", &Bytes, "", TLS),
-    Row::ignored("tls-ciphers", &Bytes, "", TLS),
-    Row::ignored("tls-ciphersuites", &Bytes, "", TLS),
-    Row::ignored("tls-prefer-server-ciphers", &YesNo, "no", TLS),
-    Row::ignored("tls-session-caching", &YesNo, "yes", TLS),
-    Row::ignored("tls-session-cache-size", &INT, "20480", TLS),
-    Row::ignored("tls-session-cache-timeout", &INT, "300", TLS),
+    Row::ignored("tls-cluster", &YesNo, "no", CLUSTER),
+    Row::ignored("tls-replication", &YesNo, "no", REPLICAS),
+    Row::ignored("tls-client-cert-file", &Bytes, "", OUTGOING),
+    Row::ignored("tls-client-key-file", &Bytes, "", OUTGOING),
+    Row::ignored("tls-client-key-file-pass", &Bytes, "", OUTGOING),
+    Row::ignored("tls-dh-params-file", &Bytes, "", DIFFIE_HELLMAN),
 ];

@@ -238,7 +238,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Event::Closed(reason) => {
                 self.log_end(format_args!("Closing client connection ({reason:?})"));
-                reason == CloseReason::OutputLimit && self.say_farewell()
+                let is_slow = reason == CloseReason::OutputLimit;
+                if is_slow {
+                    self.say_farewell();
+                }
+                is_slow
             }
         }
     }
@@ -251,12 +255,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The client was too slow. If it still reads it gets the rest of the frame that has begun; it is nobody's receiver
     /// any more.
-    fn say_farewell(&mut self) -> bool {
+    fn say_farewell(&mut self) {
         self.leave();
         self.ready.drain(..).for_each(Waker::wake);
         self.farewell = true;
         self.timer = Some(Box::pin(sleep(FAREWELL)));
-        self.output.cut()
+        self.output.cut();
     }
 
     /// One turn: executes what has been read, as far as the budget goes.

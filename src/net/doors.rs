@@ -77,31 +77,30 @@ impl Doors {
         if self.state.lock().closed {
             return Ok(());
         }
-        let mut wanted = tcp_addresses(new)?;
-        if old.port != new.port {
-            let (listeners, port) = listen_tcp(&wanted, new)?;
-            new.port = port;
-            self.close_tcp(|_| true);
-            self.open(shared, listeners);
-            tracing::info!("Accepting connections at another port={}", port.unwrap_or(0));
-            return Ok(());
-        }
+        let moves = |tls| if tls { old.tls.port != new.tls.port } else { old.port != new.port };
+        let moves = [moves(false), moves(true)];
+        let (elsewhere, mut wanted): (Vec<_>, Vec<_>) =
+            tcp_addresses(new)?.into_iter().partition(|want| moves[usize::from(want.tls)]);
+        // At another port nothing of ours stands in the way.
+        let moved = listen_tcp(&elsewhere, new)?;
         // The socket for all addresses stands in the way of one for a single address with the same port: it must go first.
-        let closed =
-            self.close_tcp(|listener| wanted.iter().all(|want| listener.address != Some(want.address)));
-        wanted.retain(|want| {
-            !self.state.lock().open.iter().any(|door| door.listener.address == Some(want.address))
+        let closed = self.close_tcp(|listener| {
+            !moves[usize::from(listener.tls)] && !wanted.iter().any(|want| want.is(listener))
         });
+        wanted.retain(|want| !self.state.lock().open.iter().any(|door| want.is(&door.listener)));
         match listen_tcp(&wanted, new) {
-            Ok((listeners, _)) => {
+            Ok(listeners) => {
+                self.close_tcp(|listener| moves[usize::from(listener.tls)]);
                 self.open(shared, listeners);
+                self.open(shared, moved);
+                tell_ports(moves, new);
                 Ok(())
             }
             Err(unavailable) => {
                 let again: Vec<Wanted> =
-                    closed.iter().filter_map(|listener| listener.address).map(Wanted::again).collect();
-                match listen_tcp(&again, old) {
-                    Ok((listeners, _)) => self.open(shared, listeners),
+                    closed.iter().filter_map(|listener| Wanted::again(listener)).collect();
+                match listen_tcp(&again, &mut old.clone()) {
+                    Ok(listeners) => self.open(shared, listeners),
                     Err(lost) => {
                         tracing::error!("An address where the server listened is lost: {}", lost.reason)
                     }
@@ -118,5 +117,16 @@ impl Doors {
         let going: Vec<Door> = going.collect();
         going.iter().for_each(Door::close);
         going.into_iter().map(|door| door.listener).collect()
+    }
+}
+
+/// Tells of ports that are others than before.
+fn tell_ports([plain, tls]: [bool; 2], config: &Config) {
+    for (moves, port, kind) in
+        [(plain, config.port, "connections"), (tls, config.tls.port, "TLS connections")]
+    {
+        if moves {
+            tracing::info!("Accepting {kind} at another port={}", port.unwrap_or(0));
+        }
     }
 }

@@ -9,15 +9,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::Shared;
 use super::logging::Logging;
-use super::transport::{Unavailable, reserve_descriptors};
+use super::tls::{Settings, settings};
+use super::transport::{Unavailable, port, reserve_descriptors};
 use crate::broker::configuration::{Host, Refusal};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Tls};
 
 /// The server as its configuration sees it.
 pub(super) struct RunningServer {
@@ -32,19 +33,40 @@ impl RunningServer {
         RunningServer { shared, config_file, logging }
     }
 
-    fn follow_addresses(&self, old: &Config, new: &mut Config) -> Result<(), Refusal> {
+    /// TLS first: who comes in at a new port needs it.
+    fn follow_connections(&self, old: &Config, new: &mut Config) -> Result<(), Refusal> {
         // Gone only when the server is, and then nobody asks.
         let Some(shared) = self.shared.upgrade() else { return Ok(()) };
-        blocking(|| shared.doors.follow(&shared, old, new)).map_err(|Unavailable { taken, reason }| {
-            tracing::warn!("Could not listen where CONFIG SET says, so all stays as it was: {reason}");
-            let port_is_at_fault = old.bind == new.bind || taken && old.port != new.port;
-            if port_is_at_fault {
-                refusal("port", "Unable to listen on this port. Check server logs.".into())
-            } else {
-                refusal("bind", "Failed to bind to specified addresses.".into())
-            }
+        let is_set = new.tls.port.is_some() && !new.tls.revision.is(old.tls.revision);
+        let before = if is_set { Some(shared.tls.replace(Some(tls_settings(&new.tls)?))) } else { None };
+        let addresses = |config: &Config| (config.port, config.tls.port, config.bind.clone());
+        if addresses(old) == addresses(new) {
+            return Ok(());
+        }
+        follow_addresses(&shared, old, new).inspect_err(|_| {
+            before.map(|settings| shared.tls.replace(settings));
         })
     }
+}
+
+fn tls_settings(tls: &Tls) -> Result<Settings, Refusal> {
+    blocking(|| settings(tls)).map_err(|invalid| {
+        tracing::warn!("TLS stays as it was: {invalid}");
+        refusal(invalid.option, "Unable to update TLS configuration. Check server logs.".into())
+    })
+}
+
+fn follow_addresses(shared: &Arc<Shared>, old: &Config, new: &mut Config) -> Result<(), Refusal> {
+    blocking(|| shared.doors.follow(shared, old, new)).map_err(|Unavailable { tls, taken, reason }| {
+        tracing::warn!("Could not listen where CONFIG SET says, so all stays as it was: {reason}");
+        let port_is_at_fault = old.bind == new.bind || taken && port(old, tls) != port(new, tls);
+        if port_is_at_fault {
+            let option = if tls { "tls-port" } else { "port" };
+            refusal(option, "Unable to listen on this port. Check server logs.".into())
+        } else {
+            refusal("bind", "Failed to bind to specified addresses.".into())
+        }
+    })
 }
 
 impl Host for RunningServer {
@@ -59,9 +81,7 @@ impl Host for RunningServer {
             }
         }
         let directory = enter(old, new)?;
-        if (old.port, &old.bind) != (new.port, &new.bind)
-            && let Err(refusal) = self.follow_addresses(old, new)
-        {
+        if let Err(refusal) = self.follow_connections(old, new) {
             // It was there a moment ago.
             let _ = directory.map(env::set_current_dir);
             return Err(refusal);

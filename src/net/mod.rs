@@ -15,6 +15,7 @@ mod pause;
 pub mod process;
 pub mod server;
 mod tick;
+mod tls;
 mod transport;
 
 use tokio::sync::Notify;
@@ -23,6 +24,7 @@ pub use server::Server;
 
 use crate::broker::Broker;
 use doors::Doors;
+use tls::Tls;
 use transport::Clock;
 
 /// What all tasks of a server share.
@@ -31,6 +33,8 @@ struct Shared {
     clock: Clock,
     /// Where clients come in.
     doors: Doors,
+    /// How they are encrypted, where they are.
+    tls: Tls,
     /// There is work for the flush task.
     flush: Notify,
     /// A client has begun to wait for the end of a pause.

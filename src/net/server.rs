@@ -16,9 +16,11 @@ use super::logging::Logging;
 use super::measure::{
     allocator_name, allocator_report, processor_time, resident_bytes, system_bytes, system_name,
 };
+use super::tls::{Tls, settings};
 use super::transport::{Clock, entropy, listen, monotonic, reserve_descriptors};
 use super::{Shared, flush, listen as accepting, pause, tick};
 use crate::broker::clients::Address;
+use crate::broker::configuration::Refusal;
 use crate::broker::{Broker, Identity, StopRequest};
 use crate::command::table;
 use crate::config::Config;
@@ -28,7 +30,7 @@ use crate::map::HashKeys;
 pub struct Server {
     shared: Arc<Shared>,
     background: JoinSet<()>,
-    port: Option<u16>,
+    ports: (Option<u16>, Option<u16>),
 }
 
 impl Server {
@@ -47,8 +49,16 @@ impl Server {
             );
             config.maxclients = possible;
         }
-        let (listeners, port) = listen(&config)?;
-        config.port = port;
+        let tls = Tls::default();
+        if config.tls.port.is_some() {
+            let settings = settings(&config.tls).map_err(|invalid| {
+                tracing::warn!("{invalid}");
+                "Failed to configure TLS. Check logs for more info."
+            })?;
+            tls.replace(Some(settings));
+        }
+        let listeners = listen(&mut config)?;
+        let ports = (config.port, config.tls.port);
         let clock = Clock::start();
         let random = |error| format!("no entropy from the operating system: {error}");
         let keys = HashKeys::new(entropy().map_err(random)?);
@@ -75,6 +85,7 @@ impl Server {
                 broker,
                 clock,
                 doors: Doors::default(),
+                tls,
                 flush: Notify::new(),
                 postponed: Notify::new(),
                 gone: Notify::new(),
@@ -86,12 +97,32 @@ impl Server {
         background.spawn(pause::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
         shared.doors.open(&shared, listeners);
-        Ok(Server { shared, background, port })
+        Ok(Server { shared, background, ports })
     }
 
     /// The TCP port with which the server started, if there was one.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.ports.0
+    }
+
+    /// The same for TLS.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.ports.1
+    }
+
+    /// Reads certificates and keys again, for new connections; false if there is no TLS.
+    ///
+    /// # Errors
+    /// They cannot be used, as a line of the log says, and those of before are used on.
+    pub fn read_certificates(&self) -> Result<bool, Refusal> {
+        if self.shared.broker.config().tls.port.is_none() {
+            return Ok(false);
+        }
+        let set_to_the_same = |config: &mut Config| {
+            config.tls.read_again();
+            Ok(())
+        };
+        self.shared.broker.change_config(set_to_the_same).map(|()| true)
     }
 
     /// What the server serves.
@@ -121,6 +152,7 @@ impl Server {
     /// Returns the number of clients that were cut off.
     pub async fn stop(mut self, timeout: Duration) -> usize {
         self.shared.doors.close().await;
+        self.shared.tls.close();
         let unixsocket = self.shared.broker.config().unixsocket.clone();
         if let Some(path) = unixsocket {
             // Somebody may have removed it; there is nothing left to do then.

@@ -68,6 +68,8 @@ pub(super) struct Listener {
     socket: Mutex<Option<Bound>>,
     /// Where, if it is a TCP socket.
     pub(super) address: Option<SocketAddr>,
+    /// Connections begin with a handshake.
+    pub(super) tls: bool,
 }
 
 enum Bound {
@@ -110,92 +112,114 @@ impl Listener {
 
 /// Why an address of `bind` cannot be listened on.
 pub(super) struct Unavailable {
+    /// It is for TLS.
+    pub(super) tls: bool,
     /// The address and the port are as they should be, but somebody else has them, or we may not.
     pub(super) taken: bool,
     /// Names the option, its value and what is wrong.
     pub(super) reason: String,
 }
 
-/// Listens on everything that the configuration names. Returns the TCP port, too, which `port auto` leaves open.
+/// Listens on everything that the configuration names, and writes down there the ports that were left open (`auto`).
 ///
 /// # Errors
 /// A text that names the option, its value and what is wrong.
-pub(super) fn listen(config: &Config) -> Result<(Vec<Listener>, Option<u16>), String> {
+pub(super) fn listen(config: &mut Config) -> Result<Vec<Listener>, String> {
     let wanted = tcp_addresses(config).map_err(|unavailable| unavailable.reason)?;
     // Redis's words, which scripts look for, and the option.
-    let (mut listeners, port) = listen_tcp(&wanted, config).map_err(|Unavailable { reason, .. }| {
-        format!("Failed listening on port {} (tcp), aborting: {reason}", config.port.unwrap_or(0))
+    let mut listeners = listen_tcp(&wanted, config).map_err(|Unavailable { tls, reason, .. }| {
+        let (port, kind) = (port(config, tls).unwrap_or(0), if tls { "tls" } else { "tcp" });
+        format!("Failed listening on port {port} ({kind}), aborting: {reason}")
     })?;
-    if config.port.is_some() && listeners.is_empty() {
-        return Err(format!("bind {}: none of the addresses is available", config.bind.join(" ")));
+    for tls in [false, true] {
+        if port(config, tls).is_some() && listeners.iter().all(|listener| listener.tls != tls) {
+            return Err(format!("bind {}: none of the addresses is available", config.bind.join(" ")));
+        }
     }
     if let Some(path) = &config.unixsocket {
         let listener = listen_unix(path, config.unixsocketperm)
             .map_err(|error| format!("unixsocket {}: {error}", path.display()))?;
         let bound = Bound::Unix(listener, Arc::new(path.clone()));
-        listeners.push(Listener { socket: Mutex::new(Some(bound)), address: None });
+        listeners.push(Listener { socket: Mutex::new(Some(bound)), address: None, tls: false });
     }
-    Ok((listeners, port))
+    Ok(listeners)
 }
 
-/// An address that `bind` and `port` name.
+/// The port of one kind.
+pub(super) fn port(config: &Config, tls: bool) -> Option<u16> {
+    if tls { config.tls.port } else { config.port }
+}
+
+/// An address that `bind` and a port name.
 pub(super) struct Wanted {
     pub(super) address: SocketAddr,
     /// The machine may not have it.
     optional: bool,
+    /// The port is that for TLS.
+    pub(super) tls: bool,
 }
 
 impl Wanted {
-    /// One that must be there.
-    pub(super) fn again(address: SocketAddr) -> Self {
-        Wanted { address, optional: false }
+    /// Where there was a socket, which must be there again.
+    pub(super) fn again(listener: &Listener) -> Option<Self> {
+        Some(Wanted { address: listener.address?, optional: false, tls: listener.tls })
+    }
+
+    /// Whether it is there.
+    pub(super) fn is(&self, listener: &Listener) -> bool {
+        listener.address == Some(self.address) && listener.tls == self.tls
     }
 }
 
-/// The addresses that `bind` and `port` name; none without a port. Asks the resolver for names.
+/// The addresses that `bind`, `port` and `tls-port` name; none without a port. Asks the resolver for names.
 ///
 /// # Errors
 /// A name is not known.
 pub(super) fn tcp_addresses(config: &Config) -> Result<Vec<Wanted>, Unavailable> {
-    let Some(port) = config.port else { return Ok(Vec::new()) };
     let mut wanted = Vec::new();
-    for name in &config.bind {
-        let (name, optional) = name.strip_prefix('-').map_or((name.as_str(), false), |name| (name, true));
-        let found = addresses(name, port)
-            .map_err(|error| Unavailable { taken: false, reason: format!("bind {name}: {error}") })?;
-        wanted.extend(found.into_iter().map(|address| Wanted { address, optional }));
+    for (port, tls) in [(config.port, false), (config.tls.port, true)] {
+        let Some(port) = port else { continue };
+        for name in &config.bind {
+            let (name, optional) = name.strip_prefix('-').map_or((name.as_str(), false), |name| (name, true));
+            let found = addresses(name, port).map_err(|error| Unavailable {
+                tls,
+                taken: false,
+                reason: format!("bind {name}: {error}"),
+            })?;
+            wanted.extend(found.into_iter().map(|address| Wanted { address, optional, tls }));
+        }
     }
     Ok(wanted)
 }
 
-/// Listens on these addresses. Returns the port, too, which `port auto` leaves open.
+/// Listens on these addresses, and writes down the ports that were left open (`auto`).
 ///
 /// # Errors
 /// One cannot be had; then none is listened on.
-pub(super) fn listen_tcp(
-    wanted: &[Wanted],
-    config: &Config,
-) -> Result<(Vec<Listener>, Option<u16>), Unavailable> {
+pub(super) fn listen_tcp(wanted: &[Wanted], config: &mut Config) -> Result<Vec<Listener>, Unavailable> {
     let mut listeners = Vec::new();
-    let mut port = config.port;
-    for Wanted { address, optional } in wanted {
+    let mut ports = [config.port, config.tls.port];
+    for Wanted { address, optional, tls } in wanted {
+        let port = &mut ports[usize::from(*tls)];
         // A port that was free for the first address is the one for all.
         let address = SocketAddr::new(address.ip(), port.unwrap_or(0));
         let bound = bind_tcp(address, config.tcp_backlog)
             .and_then(|listener| Ok((listener.local_addr()?, Bound::Tcp(listener))));
         match bound {
             Ok((local, bound)) => {
-                port = Some(local.port());
-                listeners.push(Listener { socket: Mutex::new(Some(bound)), address: Some(local) });
+                *port = Some(local.port());
+                let socket = Mutex::new(Some(bound));
+                listeners.push(Listener { socket, address: Some(local), tls: *tls });
             }
             Err(error) if *optional && is_absent(&error) => {}
             Err(error) => {
                 let reason = format!("bind {}, port {}: {error}", address.ip(), address.port());
-                return Err(Unavailable { taken: !is_absent(&error), reason });
+                return Err(Unavailable { tls: *tls, taken: !is_absent(&error), reason });
             }
         }
     }
-    Ok((listeners, port))
+    [config.port, config.tls.port] = ports;
+    Ok(listeners)
 }
 
 /// The addresses that a value of `bind` means. `*` is every one of IPv4, `::*` every one of IPv6.
@@ -288,8 +312,9 @@ mod tests {
 
     /// How many of 50 connections in turn the kernel takes, if nobody accepts and each may take this long.
     async fn taken(tcp_backlog: u32, patience: Duration) -> usize {
-        let (_listeners, port) = listen(&config(tcp_backlog)).unwrap();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap()));
+        let mut config = config(tcp_backlog);
+        let _listeners = listen(&mut config).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, config.port.unwrap()));
         let connect = |_: &usize| Blocking::connect_timeout(&address, patience).ok();
         // Kept, as one that is closed leaves its place.
         let connections: Vec<Blocking> = (0..50).map_while(|number| connect(&number)).collect();
@@ -305,8 +330,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_kernel_asks_whether_the_other_side_is_alive() {
-        let (listeners, port) = listen(&config(511)).unwrap();
-        let connect = || Blocking::connect((Ipv4Addr::LOCALHOST, port.unwrap())).unwrap();
+        let mut config = config(511);
+        let listeners = listen(&mut config).unwrap();
+        let connect = || Blocking::connect((Ipv4Addr::LOCALHOST, config.port.unwrap())).unwrap();
         for (seconds, interval) in [(90, 30), (300, 100), (1, 1)] {
             let _client = connect();
             let Some(Ok(Accepted::Tcp(stream, _))) = listeners[0].accept().await else { panic!("TCP") };

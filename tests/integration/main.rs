@@ -46,6 +46,9 @@ mod statistics;
 // What one client may take from the others, and what happens when it takes more.
 mod limits;
 
+// Encrypted connections.
+mod tls;
+
 // Clients that mean harm: what they cost the server.
 mod hostile;
 

@@ -47,12 +47,15 @@ fn uptime(view: &View<'_>) -> u64 {
 
 pub(super) fn server(text: &mut String, view: &View<'_>) {
     fields(text, SERVER, view);
+    let addresses: String = view.config.bind.iter().map(|address| format!(",bind={address}")).collect();
     if let Some(port) = view.config.port {
-        let addresses: String = view.config.bind.iter().map(|address| format!(",bind={address}")).collect();
         field(text, "listener0", format_args!("name=tcp{addresses},port={port}"));
     }
     if let Some(path) = &view.config.unixsocket {
         field(text, "listener1", format_args!("name=unix,bind={}", path.display()));
+    }
+    if let Some(port) = view.config.tls.port {
+        field(text, "listener2", format_args!("name=tls{addresses},port={port}"));
     }
 }
 

@@ -72,6 +72,7 @@ const STATS: &Fields = &[
     ("acl_access_denied_channel", Fixed("0")),
     // Ours.
     ("accept_errors", Counter(Of::AcceptErrors)),
+    ("tls_handshake_errors", Counter(Of::TlsHandshakeErrors)),
     ("client_write_timeout_disconnections", Counter(Of::WriteTimeoutDisconnections)),
     ("client_idle_disconnections", Counter(Of::IdleDisconnections)),
     ("client_panics", Counter(Of::Panics)),

@@ -117,7 +117,7 @@ fn problems_name_the_flag() {
         (&["--port", "3", "4"], ">>> '--port 3 4'\nwrong number of arguments"),
         (&["--port", "x"], ">>> '--port x'\nargument couldn't be parsed into an integer"),
         (&["--port"], "a value is required for '--port <number|auto>'"),
-        (&["--tls-port", "1"], ">>> '--tls-port 1'\nnot supported"),
+        (&["--aclfile", "a"], ">>> '--aclfile a'\nnot supported"),
         (&["gone"], "can't open the configuration file 'gone'"),
         (&["file", "file"], "unexpected argument 'file' found"),
     ] {
@@ -176,7 +176,7 @@ fn by_the_name_of_redis_what_nobody_knows_is_passed_over() {
         (&["bad"][..], ">>> 'port x'"),
         (&["--port", "x"], ">>> '--port x'\nargument couldn't be parsed into an integer"),
         (&["--port", "1", "2"], ">>> '--port 1 2'\nwrong number of arguments"),
-        (&["--tls-port", "1"], "not supported"),
+        (&["--aclfile", "a"], "not supported"),
         (&["gone"], "can't open the configuration file 'gone'"),
     ] {
         let Err(Stop::Failed(problem)) = as_redis(line) else { panic!("{line:?}") };

@@ -217,8 +217,6 @@ fn output_limits_change_as_a_whole_or_not_at_all() {
 
 #[test]
 fn what_must_not_be_ignored_is_refused() {
-    refuses("tls-port", "6380", "not supported: Connections are not encrypted: put a TLS proxy in front.");
-    accepts("tls-port", "0", "0");
     assert!(set("aclfile", &["/etc/redis/users.acl"]).is_err());
 }
 

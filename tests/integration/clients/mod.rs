@@ -27,3 +27,6 @@ mod their_tests;
 
 // Frameworks: Socket.IO, python-socketio, Django Channels, GraphQL subscriptions, NestJS.
 mod frameworks;
+
+// redis-cli and redis-py over TLS.
+mod tls;

@@ -1,6 +1,6 @@
 //! What CONFIG SET refuses, in Redis's words, and that all is as before then.
 
-use crate::support::{Client, Server, Value, both_protocols, both_protocols_with, differs_from_oracle};
+use crate::support::{Client, Server, Value, both_protocols, both_protocols_with};
 
 use super::{all, set, value};
 
@@ -156,21 +156,6 @@ fn protected_options() {
             );
         });
     }
-}
-
-#[test]
-fn what_would_mislead_is_refused() {
-    if differs_from_oracle("it may have TLS") {
-        return;
-    }
-    both_protocols(|server, protocol| {
-        let mut client = server.speaking(protocol);
-        client.call(
-            "CONFIG SET tls-port 6380",
-            failed("tls-port", "not supported: Connections are not encrypted: put a TLS proxy in front."),
-        );
-        set(&mut client, "tls-port", "0");
-    });
 }
 
 #[test]

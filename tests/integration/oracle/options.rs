@@ -26,7 +26,6 @@ const NOT_TRIED: &[(&str, &str)] = &[
 const OTHER_OPINIONS: &[(&str, &str, &str)] = &[
     ("loglevel", "*", "7.2 has the level nothing, and names it in the error"),
     ("activedefrag", "yes", "depends on the allocator with which Redis was built"),
-    ("tls-port", "*", "there is no TLS, which is said"),
     ("tls-cluster", "yes", "Redis wants a certificate then; there is no cluster to encrypt"),
     ("tls-replication", "yes", "the same"),
     ("latency-tracking-info-percentiles", "  ", "blanks separate values, also when there are too many"),

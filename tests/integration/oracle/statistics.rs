@@ -49,6 +49,7 @@ const ADDED: &[(&str, &[&str])] = &[
             "longest_turn_usec",
             "pubsub_messages_delivered",
             "pubsub_messages_published",
+            "tls_handshake_errors",
         ],
     ),
 ];

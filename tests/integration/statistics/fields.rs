@@ -206,11 +206,18 @@ const MOVERS: &[Mover] = &[
 ];
 
 /// Fields that move in a test of their own: the file and the test.
-const ELSEWHERE: &[(&str, &str, &str)] = &[(
-    "accept_errors",
-    include_str!("../lifecycle/survive.rs"),
-    "fn without_descriptors_for_new_connections_the_others_are_served(",
-)];
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "accept_errors",
+        include_str!("../lifecycle/survive.rs"),
+        "fn without_descriptors_for_new_connections_the_others_are_served(",
+    ),
+    (
+        "tls_handshake_errors",
+        include_str!("../tls/handshake.rs"),
+        "fn plain_bytes_end_the_connection_and_no_other(",
+    ),
+];
 
 /// Fields that say what others say, which `what_follows_from_others` checks.
 const DERIVED: &[&str] = &[
