@@ -55,7 +55,8 @@ pub struct Logging {
 /// The file cannot be opened for appending: a text that names it and says what to do. Or a log was started before.
 pub fn start(config: &Config) -> Result<Logging, String> {
     let (subscriber, logging) = subscriber(config, Path::new(SYSLOG_PATH)).map_err(|error| {
-        let directory = Path::new(&config.logfile).parent().unwrap_or(Path::new("")).display();
+        let file = std::path::absolute(&config.logfile).unwrap_or_default();
+        let directory = file.parent().unwrap_or(Path::new("/")).display();
         format!(
             "logfile {}: {error}. The directory {directory} must exist and this user must be able to write there; or \
              log to standard output with logfile \"\"",
