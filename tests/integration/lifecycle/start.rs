@@ -275,8 +275,14 @@ fn a_configuration_file_of_redis_starts_it_unchanged() {
         assert!(Path::new(&directory.file("pid")).exists());
         server.client().call("PING", "+PONG\r\n");
         let log = server.log();
+        // What waits for the program to come back, as with Redis, waits for ever.
+        let daemonize = " # 'daemonize yes' is not done: The server stays in the foreground";
         let told = |name: &str| {
-            log.iter().filter(|line| line.contains(&format!(" * '{name}' has no meaning here: "))).count()
+            let line = match name {
+                "daemonize" => daemonize.to_owned(),
+                name => format!(" * '{name}' has no meaning here: "),
+            };
+            log.iter().filter(|told| told.contains(&line)).count()
         };
         let directives = directives(file);
         assert!(directives.len() > 50, "{file}: {directives:?}");
@@ -284,12 +290,8 @@ fn a_configuration_file_of_redis_starts_it_unchanged() {
             let served = options::find(name.as_bytes()).unwrap().is_served();
             assert_eq!(told(name), usize::from(!served), "{name}: {log:#?}");
         }
-        let warned = |line: &&String| line.contains(" # ") && !line.contains("# dir ");
+        let warned =
+            |line: &&String| line.contains(" # ") && !line.contains("# dir ") && !line.contains(daemonize);
         assert_eq!(log.iter().find(warned), None);
-        let line = log.iter().find(|line| line.contains("'daemonize'")).unwrap();
-        assert!(
-            line.ends_with("The server runs in the foreground; a service manager takes care of it."),
-            "{line}"
-        );
     }
 }
