@@ -1,5 +1,6 @@
 //! The program: command line, log, signals, exit code.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,18 +19,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let mut launch = match config::load(std::env::args_os(), &config::read_file) {
         Ok(launch) => launch,
-        Err(Stop::Done(text)) => {
-            println!("{text}");
-            return ExitCode::SUCCESS;
-        }
-        Err(Stop::RedisVersion) => {
-            println!("{}", config::version_line(&allocator_name()));
-            return ExitCode::SUCCESS;
-        }
-        Err(Stop::Failed(text)) => {
-            eprintln!("{text}");
-            return ExitCode::FAILURE;
-        }
+        Err(Stop::Done(text)) => return print(&text),
+        Err(Stop::RedisVersion) => return print(&config::version_line(&allocator_name())),
+        Err(Stop::Failed(text)) => return complain(&text),
     };
     // Before anything else that has a path.
     let entered = process::enter(&launch.config.dir);
@@ -38,16 +30,29 @@ fn main() -> ExitCode {
     }
     let logging = match logging::start(&launch.config) {
         Ok(logging) => logging,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return complain(&error),
     };
     announce(&launch, entered);
     run(launch, &logging).unwrap_or_else(|error| {
         tracing::error!("{error}");
         ExitCode::FAILURE
     })
+}
+
+/// Prints what was asked for. `println!` would panic where the reader has gone, as `head` does, or the disk is full.
+fn print(text: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("cannot write to standard output: {error}")),
+    }
+}
+
+/// Says why there is no server.
+fn complain(text: &str) -> ExitCode {
+    // Nobody may be reading: the exit code says it as well.
+    let _ = writeln!(io::stderr(), "{text}");
+    ExitCode::FAILURE
 }
 
 /// The first lines of the log. Redis's own suites wait for ` PID: ` and `Server initialized`, in this order.

@@ -24,13 +24,21 @@ pub(super) type Values = Vec<Vec<u8>>;
 pub enum Notice {
     /// It has no meaning here, and why.
     Meaningless(&'static str, &'static str),
-    /// It is not done, with its values, and what the operator misses by that.
-    NotDone(String, &'static str),
+    /// It is not done: the option, its values, and what the operator misses by that.
+    NotDone(&'static str, String, &'static str),
     /// Nobody knows it. Only under the name `redis-server`; otherwise that is an error.
     Unknown(String),
 }
 
 impl Notice {
+    /// What it is about, if the table knows it.
+    fn option(&self) -> Option<&'static str> {
+        match self {
+            Notice::Meaningless(option, _) | Notice::NotDone(option, ..) => Some(option),
+            Notice::Unknown(_) => None,
+        }
+    }
+
     /// Whether the operator should do something about it.
     pub fn is_warning(&self) -> bool {
         !matches!(self, Notice::Meaningless(..))
@@ -43,7 +51,9 @@ impl fmt::Display for Notice {
             Notice::Meaningless(directive, reason) => {
                 write!(formatter, "'{directive}' has no meaning here: {reason}")
             }
-            Notice::NotDone(directive, missed) => write!(formatter, "'{directive}' is not done: {missed}"),
+            Notice::NotDone(option, values, missed) => {
+                write!(formatter, "'{option} {values}' is not done: {missed}")
+            }
             Notice::Unknown(directive) => {
                 write!(formatter, "'{directive}' is not an option of this server and is passed over.")
             }
@@ -185,8 +195,7 @@ impl<'a> Reading<'a> {
         if matches!(row.fate, Fate::Ignored(_)) {
             self.notice(match row.missed {
                 Some(missed) if row.get(&self.config) != row.default.as_bytes() => {
-                    let value = values.join(&b' ');
-                    Notice::NotDone(format!("{} {}", row.name, value.escape_ascii()), missed)
+                    Notice::NotDone(row.name, values.join(&b' ').escape_ascii().to_string(), missed)
                 }
                 _ => Notice::Meaningless(row.name, row.doc),
             });
@@ -194,8 +203,11 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
+    /// Keeps it once. Of an option that is given again the last word counts, as in the configuration.
     fn notice(&mut self, notice: Notice) {
         if !self.notices.contains(&notice) {
+            let same_option = |other: &Notice| notice.option().is_some() && other.option() == notice.option();
+            self.notices.retain(|other| !same_option(other));
             self.notices.push(notice);
         }
     }

@@ -170,7 +170,9 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("cluster-allow-pubsubshard-when-down", &YesNo, "yes", CLUSTER),
     Row::ignored("cluster-link-sendbuf-limit", &LARGE_MEMORY, "0", CLUSTER),
     Row::ignored("busy-reply-threshold", &LONG, "5000", SCRIPTS).alias("lua-time-limit"),
-    Row::ignored("daemonize", &YesNo, "no", SUPERVISION).immutable(),
+    Row::ignored("daemonize", &YesNo, "no", SUPERVISION)
+        .immutable()
+        .missed("The server stays in the foreground: start it by a service manager, or with & behind it."),
     Row::ignored("supervised", &OneOf(&["upstart", "systemd", "auto", "no"]), "no", READINESS).immutable(),
     Row::ignored("set-proc-title", &YesNo, "yes", SUPERVISION).immutable(),
     Row::ignored(

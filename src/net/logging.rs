@@ -26,6 +26,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
@@ -55,7 +56,8 @@ pub struct Logging {
 /// The file cannot be opened for appending: a text that names it and says what to do. Or a log was started before.
 pub fn start(config: &Config) -> Result<Logging, String> {
     let (subscriber, logging) = subscriber(config, Path::new(SYSLOG_PATH)).map_err(|error| {
-        let directory = Path::new(&config.logfile).parent().unwrap_or(Path::new("")).display();
+        let file = std::path::absolute(&config.logfile).unwrap_or_default();
+        let directory = file.parent().unwrap_or(Path::new("/")).display();
         format!(
             "logfile {}: {error}. The directory {directory} must exist and this user must be able to write there; or \
              log to standard output with logfile \"\"",
@@ -87,11 +89,11 @@ fn subscriber(
     config: &Config,
     syslog: &Path,
 ) -> io::Result<(impl Subscriber + Send + Sync + use<>, Logging)> {
-    let output = Arc::new(Output::open(&config.logfile)?);
+    let output = Arc::new(Output::open(&config.logfile, config.log_format)?);
     let (filter, level) = reload::Layer::new(filter_of(config.loglevel));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(Arc::clone(&output))
-        // A full disk must not fill standard error as well.
+        // A full disk must not fill standard error as well: what is lost is counted.
         .log_internal_errors(false);
     let lines = match config.log_format {
         LogFormat::Text => lines.event_format(Line { process: std::process::id() }).boxed(),
@@ -116,27 +118,60 @@ fn filter_of(level: LogLevel) -> LevelFilter {
 }
 
 /// Where lines go.
-enum Output {
+struct Output {
+    target: Target,
+    format: LogFormat,
+    /// Lines that could not be written since the last one that was.
+    lost: AtomicU64,
+}
+
+enum Target {
     Standard,
     File { path: PathBuf, file: Mutex<File> },
 }
 
 impl Output {
-    fn open(logfile: &str) -> io::Result<Self> {
-        if logfile.is_empty() {
-            return Ok(Output::Standard);
-        }
-        // Absolute, so that opening it again finds the same place.
-        let path = std::path::absolute(logfile)?;
-        let file = Mutex::new(append_to(&path)?);
-        Ok(Output::File { path, file })
+    fn open(logfile: &str, format: LogFormat) -> io::Result<Self> {
+        let target = match logfile {
+            "" => Target::Standard,
+            logfile => {
+                // Absolute, so that opening it again finds the same place.
+                let path = std::path::absolute(logfile)?;
+                let file = Mutex::new(append_to(&path)?);
+                Target::File { path, file }
+            }
+        };
+        Ok(Output { target, format, lost: AtomicU64::new(0) })
     }
 
     fn reopen(&self) -> io::Result<Option<&Path>> {
-        let Output::File { path, file } = self else { return Ok(None) };
+        let Target::File { path, file } = &self.target else { return Ok(None) };
         let opened = append_to(path)?;
         *file.lock() = opened;
         Ok(Some(path))
+    }
+
+    fn append(&self, line: &[u8]) -> io::Result<()> {
+        match &self.target {
+            Target::Standard => io::stdout().write_all(line),
+            Target::File { file, .. } => file.lock().write_all(line),
+        }
+    }
+
+    /// Says that lines are missing. (In the course of logging nothing can be logged.)
+    fn tell_lost(&self, lost: u64) -> io::Result<()> {
+        let now = chrono::Local::now();
+        let text = format!("{lost} lines before this one are lost here: they could not be written");
+        let line = match self.format {
+            LogFormat::Text => {
+                format!("{}:M {} # {text}\n", std::process::id(), now.format(TIME_FORMAT))
+            }
+            LogFormat::Json => {
+                let time = now.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+                format!("{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"message\":\"{text}\"}}\n")
+            }
+        };
+        self.append(line.as_bytes())
     }
 }
 
@@ -147,9 +182,13 @@ fn append_to(path: &Path) -> io::Result<File> {
 /// Takes a line as a whole, so that lines of several threads do not mix.
 impl Write for &Output {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match self {
-            Output::Standard => io::stdout().write_all(line)?,
-            Output::File { file, .. } => file.lock().write_all(line)?,
+        if self.append(line).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        } else if self.lost.load(Ordering::Relaxed) > 0 {
+            let lost = self.lost.swap(0, Ordering::Relaxed);
+            if lost > 0 && self.tell_lost(lost).is_err() {
+                self.lost.fetch_add(lost, Ordering::Relaxed);
+            }
         }
         Ok(line.len())
     }
@@ -158,6 +197,9 @@ impl Write for &Output {
         Ok(())
     }
 }
+
+/// Of text, as in Redis.
+const TIME_FORMAT: &str = "%d %b %Y %H:%M:%S%.3f";
 
 /// The form of a line.
 struct Line {
@@ -177,7 +219,7 @@ where
             Level::WARN | Level::ERROR => '#',
         };
         // `M` is a Redis that is a master.
-        let time = chrono::Local::now().format("%d %b %Y %H:%M:%S%.3f");
+        let time = chrono::Local::now().format(TIME_FORMAT);
         write!(line, "{}:M {time} {mark}", self.process)?;
         let mut fields = Fields { line, result: Ok(()) };
         event.record(&mut fields);

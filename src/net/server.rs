@@ -2,6 +2,7 @@
 //!
 //! Owns the order in which that happens.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct Server {
     shared: Arc<Shared>,
     background: JoinSet<()>,
     ports: (Option<u16>, Option<u16>),
+    /// Absolute, so that it is the same file when `dir` has changed.
+    unixsocket: Option<PathBuf>,
 }
 
 impl Server {
@@ -59,6 +62,7 @@ impl Server {
         }
         let listeners = listen(&mut config)?;
         let ports = (config.port, config.tls.port);
+        let unixsocket = config.unixsocket.as_ref().and_then(|path| std::path::absolute(path).ok());
         let clock = Clock::start();
         let random = |error| format!("no entropy from the operating system: {error}");
         let keys = HashKeys::new(entropy().map_err(random)?);
@@ -97,7 +101,7 @@ impl Server {
         background.spawn(pause::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
         shared.doors.open(&shared, listeners);
-        Ok(Server { shared, background, ports })
+        Ok(Server { shared, background, ports, unixsocket })
     }
 
     /// The TCP port with which the server started, if there was one.
@@ -153,8 +157,7 @@ impl Server {
     pub async fn stop(mut self, timeout: Duration) -> usize {
         self.shared.doors.close().await;
         self.shared.tls.close();
-        let unixsocket = self.shared.broker.config().unixsocket.clone();
-        if let Some(path) = unixsocket {
+        if let Some(path) = &self.unixsocket {
             // Somebody may have removed it; there is nothing left to do then.
             let _ = std::fs::remove_file(path);
         }

@@ -142,6 +142,10 @@ pub(super) fn listen(config: &mut Config) -> Result<Vec<Listener>, String> {
         let bound = Bound::Unix(listener, Arc::new(path.clone()));
         listeners.push(Listener { socket: Mutex::new(Some(bound)), address: None, tls: false });
     }
+    if listeners.is_empty() {
+        let fix = "give it a port, a tls-port or a unixsocket";
+        return Err(format!("Configured to not listen anywhere, exiting: {fix}"));
+    }
     Ok(listeners)
 }
 

@@ -139,6 +139,7 @@ fn a_warning_says_what_an_operator_misses() {
             "'replicaof 10.0.0.1 6379' is not done: This server follows no",
         ),
         (&["--slaveof", "10.0.0.1 6379"], "'replicaof 10.0.0.1 6379' is not done"),
+        (&["--daemonize", "yes"], "'daemonize yes' is not done: The server stays in the foreground"),
     ] {
         let warnings = warnings(line);
         assert!(warnings.len() == 1 && warnings[0].starts_with(begin), "{warnings:?}");
@@ -146,7 +147,9 @@ fn a_warning_says_what_an_operator_misses() {
     for line in [
         &["--cluster-enabled", "no"][..],
         &["--replicaof", "no", "one"],
-        &["--daemonize", "yes", "--save", "60 1"],
+        &["--appendonly", "yes", "--save", "60 1"],
+        // Debian's unit has the second, its file the first.
+        &["--daemonize", "yes", "--daemonize", "no"],
     ] {
         assert_eq!(warnings(line), Vec::<String>::new());
         assert!(!launch(line).notices.is_empty());

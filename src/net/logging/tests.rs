@@ -103,6 +103,34 @@ fn after_reopening_a_new_file_takes_the_lines() {
 }
 
 #[test]
+fn lines_that_a_full_disk_does_not_take_are_counted() {
+    let logged = |log_format| {
+        written("full", Config { log_format, ..Config::default() }, |logging, path| {
+            std::fs::remove_file(path).unwrap();
+            std::os::unix::fs::symlink("/dev/full", path).unwrap();
+            logging.reopen().unwrap();
+            info!("a");
+            info!("b");
+            std::fs::remove_file(path).unwrap();
+            logging.reopen().unwrap();
+            info!("c");
+            info!("d");
+        })
+    };
+    let lost = "2 lines before this one are lost here: they could not be written";
+    let text = logged(LogFormat::Text);
+    let ends: Vec<&str> = text.lines().map(|line| line.split_once(['*', '#']).unwrap().1.trim()).collect();
+    assert_eq!(ends, ["c", lost, "d"]);
+    let text = logged(LogFormat::Json);
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(messages, ["c", lost, "d"]);
+    let length = |index: usize| lines[index]["timestamp"].as_str().unwrap().len();
+    assert_eq!((lines[1]["level"].as_str(), length(1)), (Some("WARN"), length(0)));
+}
+
+#[test]
 fn a_file_that_cannot_be_opened_is_an_error() {
     let config = Config { logfile: "/dev/null/log".to_owned(), ..Config::default() };
     let error = start(&config).err().unwrap();

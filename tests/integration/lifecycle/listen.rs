@@ -57,6 +57,13 @@ fn port_0_leaves_the_unix_socket_alone() {
 }
 
 #[test]
+fn a_server_that_nobody_could_reach_does_not_start() {
+    let mut server = Server::spawn(&mut command(&["--port", "0"]));
+    assert_eq!(server.wait_for_exit().code(), Some(1));
+    server.wait_for_log(|line| line.contains("# Configured to not listen anywhere, exiting"));
+}
+
+#[test]
 fn a_socket_that_an_earlier_process_left_is_replaced() {
     let directory = Directory::new("stale");
     let path = directory.file("s");

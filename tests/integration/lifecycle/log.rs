@@ -67,6 +67,15 @@ fn a_file_that_cannot_be_had_is_named_with_what_to_do() {
         server.wait_for_log(|line| line.starts_with(&format!("logfile {file}: No such file or directory")));
     assert!(line.contains(&format!("The directory {} must exist", directory.file("missing"))), "{line}");
     assert!(line.ends_with("log to standard output with logfile \"\""), "{line}");
+    // A name alone is in the working directory, which is named then.
+    std::fs::create_dir(directory.file("log")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hereabouts"));
+    command.args(["--port", "auto", "--logfile", "log", "--dir", &directory.file(".")]);
+    let mut server = Server::spawn(&mut command);
+    assert_eq!(server.wait_for_exit().code(), Some(1));
+    let line = server.wait_for_log(|line| line.starts_with("logfile log: Is a directory"));
+    let here = directory.file("");
+    assert!(line.contains(&format!("The directory {} must exist", here.trim_end_matches('/'))), "{line}");
 }
 
 #[test]
