@@ -25,6 +25,7 @@ impl<K: Key, V: Value> Replica<K, V> {
                 self.counts.pull_timeouts += 1;
             }
         }
+        self.incoming.discard_late(now_ms);
         if self.digest_at <= now_ms {
             self.digest_at = now_ms + self.settings.digest_interval_ms;
             self.send_digests(now_ms, random);
@@ -35,7 +36,11 @@ impl<K: Key, V: Value> Replica<K, V> {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub fn next_timeout(&self) -> u64 {
         let pulls = self.records.values().filter_map(|record| record.pull).map(|pull| pull.deadline_ms);
-        pulls.chain(self.flush_at).chain(self.next_forget()).fold(self.digest_at, u64::min)
+        pulls
+            .chain(self.flush_at)
+            .chain(self.next_forget())
+            .chain(self.incoming.next_deadline())
+            .fold(self.digest_at, u64::min)
     }
 
     /// Sends own changes since the last time: each peer gets one frame if they fit, else parts at its own pace.
@@ -47,7 +52,8 @@ impl<K: Key, V: Value> Replica<K, V> {
             return;
         }
         self.sent = version;
-        let mut part = PartWriter::new(me, Some(sent), 0);
+        self.transfers += 1;
+        let mut part = PartWriter::new(me, self.transfers, Some(sent), 0, self.settings.part_bytes);
         let log = self.own();
         let reader = log.open_after(sent);
         let read =
@@ -81,7 +87,8 @@ impl<K: Key, V: Value> Replica<K, V> {
         let (Some(peer), Some(record)) = (self.peers.get_mut(&to), self.records.get_mut(&owner)) else {
             return;
         };
-        peer.transfers.push_back(Transfer::open(owner, &mut record.log, version));
+        self.transfers += 1;
+        peer.transfers.push_back(Transfer::open(owner, self.transfers, &mut record.log, version));
     }
 
     /// The own record to everybody; all records to one of them.
@@ -217,8 +224,9 @@ impl<K: Key, V: Value> Replica<K, V> {
             self.counts.late_updates += 1;
             return;
         }
+        let deadline_ms = now_ms + self.settings.pull_timeout_ms;
         if let Some(pull) = record.pull.as_mut().filter(|pull| pull.from == from) {
-            pull.deadline_ms = now_ms + self.settings.pull_timeout_ms;
+            pull.deadline_ms = deadline_ms;
         }
         if part.base.is_some_and(|base| base > record.log.version()) {
             self.counts.gaps += 1;
@@ -226,7 +234,10 @@ impl<K: Key, V: Value> Replica<K, V> {
             return;
         }
         let long = part.index > 0;
-        let Some(Update { base, changes, to: Some(to), .. }) = self.incoming.take(from, part) else { return };
+        let Some(Update { base, changes, to: Some(to), .. }) = self.incoming.take(from, part, deadline_ms)
+        else {
+            return;
+        };
         let version = record.log.version();
         let snapshot = base.is_none();
         let repairs = snapshot && record.repair && from == owner.node && to >= version;

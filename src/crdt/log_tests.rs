@@ -217,10 +217,10 @@ proptest! {
             }
         }
         let version = version.min(log.version());
-        let mut transfer = Transfer::open(OWNER, &mut log, Some(version));
+        let mut transfer = Transfer::open(OWNER, 1, &mut log, Some(version));
         let mut changes = Vec::new();
         let to = loop {
-            let (frame, last) = match transfer.next(&mut log) {
+            let (frame, last) = match transfer.next(&mut log, 16) {
                 Part::More(frame) => (frame, false),
                 Part::Last(frame) => (frame, true),
                 Part::Broken => unreachable!("nothing has changed"),

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! frame   := version:1 kind:1 body                  numbers as in wire.rs
-//! update  := owner base:number index:number change* end      base: 0 for a snapshot, else 1 + the version it follows on
+//! update  := owner transfer:number base:number index:number change* end
+//!                                                            base: 0 for a snapshot, else 1 + the version it follows on
 //! change  := 1 step:number key value | 0 step:number key     step: above the version of the change before, or the base
 //! end     := 2 | 3 to:number                                 more parts follow | that was the last one
 //! digest  := kind:1 count:number (owner version:number hash down)*
@@ -20,10 +21,6 @@ use super::wire::{Input, Malformed, Wire, put_number};
 
 /// The version of this layout. A frame of another one is refused: the hello of a link settles which is spoken.
 const LAYOUT: u8 = 1;
-
-/// Bytes of changes in one part of an update. Nothing else waits on a link for longer than such a part takes, and one
-/// entry more than fits makes the part longer, not wrong.
-pub const PART_BYTES: usize = 64 * 1024;
 
 /// Owners that one digest may name: the instances of a cluster, and their former lives of the last minutes.
 const DIGEST_OWNERS_MAX: usize = 4096;
@@ -44,6 +41,8 @@ pub struct Change<K, V> {
 pub struct Update<K, V> {
     /// Whose.
     pub owner: Owner,
+    /// The sender's number of it: parts of one update have the same.
+    pub transfer: u64,
     /// The version that they follow on; `None` for all that is live, a snapshot.
     pub base: Option<u64>,
     /// Number of this part, from 0.
@@ -111,17 +110,19 @@ const LAST: u8 = 3;
 /// Writes one part of an update, change by change.
 pub struct PartWriter {
     frame: Vec<u8>,
+    bytes_max: usize,
     version: u64,
 }
 
 impl PartWriter {
-    /// Begins part `index` of changes after `base`; `after` is the version of the change before it, `base` for the first.
-    pub fn new(owner: Owner, base: Option<u64>, index: u64) -> Self {
+    /// Begins part `index` of changes after `base`. One change more than fits makes it longer than `bytes_max`, not wrong.
+    pub fn new(owner: Owner, transfer: u64, base: Option<u64>, index: u64, bytes_max: usize) -> Self {
         let mut frame = vec![LAYOUT, UPDATE];
         put_owner(&mut frame, owner);
+        put_number(&mut frame, transfer);
         put_number(&mut frame, base.map_or(0, |base| base.saturating_add(1)));
         put_number(&mut frame, index);
-        PartWriter { frame, version: 0 }
+        PartWriter { frame, bytes_max, version: 0 }
     }
 
     /// Adds a change. Returns whether there is room for another one.
@@ -133,7 +134,7 @@ impl PartWriter {
         if let Some(value) = value {
             value.encode(&mut self.frame);
         }
-        self.frame.len() < PART_BYTES
+        self.frame.len() < self.bytes_max
     }
 
     /// The frame. `to`: this was the last part.
@@ -154,7 +155,8 @@ impl<K: Wire, V: Wire> Message<K, V> {
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Message::Update(update) => {
-                let mut part = PartWriter::new(update.owner, update.base, update.index);
+                let mut part =
+                    PartWriter::new(update.owner, update.transfer, update.base, update.index, usize::MAX);
                 for change in &update.changes {
                     part.push(&change.key, change.version, change.value.as_ref());
                 }
@@ -202,6 +204,7 @@ impl<K: Wire, V: Wire> Message<K, V> {
 
 fn decode_update<K: Wire, V: Wire>(input: &mut Input<'_>) -> Result<Update<K, V>, Malformed> {
     let owner = owner(input)?;
+    let transfer = input.number()?;
     let base = input.number()?.checked_sub(1);
     let index = input.number()?;
     let mut changes = Vec::new();
@@ -228,7 +231,7 @@ fn decode_update<K: Wire, V: Wire>(input: &mut Input<'_>) -> Result<Update<K, V>
         if to.is_some_and(|to| to < version) {
             return Err(Malformed("an update ends before its last change"));
         }
-        return Ok(Update { owner, base, index, changes, to });
+        return Ok(Update { owner, transfer, base, index, changes, to });
     }
 }
 

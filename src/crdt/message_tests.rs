@@ -14,8 +14,9 @@ fn owner() -> impl Strategy<Value = Owner> {
 
 fn update() -> impl Strategy<Value = Sample> {
     let changes = prop::collection::btree_map(1..u64::MAX, (any::<u8>(), any::<Option<u64>>()), 0..20);
-    (owner(), any::<Option<u64>>(), any::<u64>(), changes, any::<Option<u64>>()).prop_map(
-        |(owner, base, index, changes, to)| {
+    let numbers = (any::<u64>(), any::<u64>());
+    (owner(), any::<Option<u64>>(), numbers, changes, any::<Option<u64>>()).prop_map(
+        |(owner, base, (transfer, index), changes, to)| {
             let last = changes.keys().next_back().copied().unwrap_or(0);
             let changes = changes.into_iter().map(|(version, (key, value))| Change {
                 key: Name(key),
@@ -24,6 +25,7 @@ fn update() -> impl Strategy<Value = Sample> {
             });
             Message::Update(Update {
                 owner,
+                transfer,
                 base: base.map(|base| base.min(u64::MAX - 1)),
                 index,
                 changes: changes.collect(),

@@ -134,7 +134,7 @@ impl<K: Key, V: Value> Replica<K, V> {
     /// Somebody knows a later life of this node, whose clock has gone back: everything is put again under a
     /// later one still.
     pub(super) fn renew_above(&mut self, now_ms: u64, known: Incarnation, random: u64) {
-        if known < self.me.incarnation {
+        if known <= self.me.incarnation {
             return;
         }
         if self.renewed_at.is_some_and(|at| now_ms < at + CONFLICT_MS) {
@@ -205,5 +205,6 @@ impl<K: Key, V: Value> Replica<K, V> {
             }
         }
         self.forgotten.values_mut().for_each(|at| *at += lag_ms);
+        self.incoming.handle_lag(lag_ms);
     }
 }

@@ -10,6 +10,7 @@ use super::read::{Read, ReaderId};
 /// One update under way.
 pub(super) struct Transfer {
     pub(super) owner: Owner,
+    number: u64,
     base: Option<u64>,
     reader: ReaderId,
     index: u64,
@@ -26,17 +27,22 @@ pub(super) enum Part {
 }
 
 impl Transfer {
-    /// Of what comes after `version`, if that is still remembered, else of everything.
-    pub(super) fn open<K: Key, V: Value>(owner: Owner, log: &mut Log<K, V>, version: Option<u64>) -> Self {
+    /// The `number`th transfer of this instance: of what comes after `version`, if that is still remembered, else of everything.
+    pub(super) fn open<K: Key, V: Value>(
+        owner: Owner,
+        number: u64,
+        log: &mut Log<K, V>,
+        version: Option<u64>,
+    ) -> Self {
         match version.and_then(|version| log.open_after(version)) {
-            Some(reader) => Transfer { owner, base: version, reader, index: 0 },
-            None => Transfer { owner, base: None, reader: log.open_all(), index: 0 },
+            Some(reader) => Transfer { owner, number, base: version, reader, index: 0 },
+            None => Transfer { owner, number, base: None, reader: log.open_all(), index: 0 },
         }
     }
 
     /// The next frame.
-    pub(super) fn next<K: Key, V: Value>(&mut self, log: &mut Log<K, V>) -> Part {
-        let mut part = PartWriter::new(self.owner, self.base, self.index);
+    pub(super) fn next<K: Key, V: Value>(&mut self, log: &mut Log<K, V>, part_bytes: usize) -> Part {
+        let mut part = PartWriter::new(self.owner, self.number, self.base, self.index, part_bytes);
         self.index += 1;
         match log.read(self.reader, |key, version, value| part.push(key, version, value)) {
             Read::Broken => Part::Broken,

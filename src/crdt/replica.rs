@@ -30,6 +30,8 @@ pub struct Settings {
     pub forget_former_after_ms: u64,
     /// Bytes of removed keys that are remembered for each owner. Who has missed more takes a snapshot.
     pub removal_bytes_max: usize,
+    /// Bytes of one part of an update: nothing else waits on a link for longer than such a part takes.
+    pub part_bytes: usize,
 }
 
 impl Default for Settings {
@@ -41,6 +43,7 @@ impl Default for Settings {
             forget_after_ms: 20 * 60 * 1_000,
             forget_former_after_ms: 25_000,
             removal_bytes_max: 1024 * 1024,
+            part_bytes: 64 * 1024,
         }
     }
 }
@@ -131,6 +134,8 @@ pub struct Replica<K, V> {
     pub(super) incoming: Incoming<K, V>,
     /// Own changes up to this version have been sent.
     pub(super) sent: u64,
+    /// Updates begun so far.
+    pub(super) transfers: u64,
     pub(super) flush_at: Option<u64>,
     pub(super) digest_at: u64,
     pub(super) renewed_at: Option<u64>,
@@ -156,6 +161,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             forgotten: BTreeMap::new(),
             incoming: Incoming::default(),
             sent: 0,
+            transfers: 0,
             flush_at: None,
             digest_at: now_ms + settings.digest_interval_ms,
             renewed_at: None,
@@ -243,7 +249,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             let mut transfer = transfers.pop_front()?;
             let owner = transfer.owner;
             let Some(record) = self.records.get_mut(&owner) else { continue };
-            match transfer.next(&mut record.log) {
+            match transfer.next(&mut record.log, self.settings.part_bytes) {
                 Part::Last(frame) => return Some(frame),
                 Part::More(frame) => {
                     // Those of other owners have their turn: a long one holds up none.
@@ -254,7 +260,9 @@ impl<K: Key, V: Value> Replica<K, V> {
                     transfer.close(&mut record.log);
                     self.counts.restarted_transfers += 1;
                     if record.merging.is_none() {
-                        transfers.push_back(Transfer::open(owner, &mut record.log, None));
+                        self.transfers += 1;
+                        let transfer = Transfer::open(owner, self.transfers, &mut record.log, None);
+                        transfers.push_back(transfer);
                     }
                 }
             }

@@ -1,0 +1,729 @@
+//! Instances and what lies between them, one run of it, and what must hold all the time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hereabouts::crdt::wire::{Input, Malformed, Wire, put_number};
+use hereabouts::crdt::{Event, Incarnation, Key, Log, NodeId, Owner, Replica, Settings, Standing, Value};
+use hereabouts::map::HashKeys;
+
+use crate::random::Random;
+use crate::schedule::{Schedule, Step};
+
+/// Milliseconds at which faults and activity end.
+const FAULTS_END: u64 = 60_000;
+/// Milliseconds after which all must be alike: a failure is noticed after 7 s at most, then 5 s to converge.
+const CONVERGED: u64 = FAULTS_END + 12_000;
+const FORGET_AFTER: u64 = 40_000;
+/// Milliseconds at which whoever is gone must be forgotten everywhere.
+const END: u64 = CONVERGED + 2 * FORGET_AFTER + 5_000;
+/// The wall clock at the beginning, far enough from zero to go back.
+const EPOCH: u64 = 1_000_000_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name(u8);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Number(u64);
+
+impl Wire for Name {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.0);
+    }
+
+    fn decode(input: &mut Input<'_>) -> Result<Self, Malformed> {
+        input.byte().map(Name)
+    }
+}
+
+impl Wire for Number {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_number(out, self.0);
+    }
+
+    fn decode(input: &mut Input<'_>) -> Result<Self, Malformed> {
+        input.number().map(Number)
+    }
+}
+
+impl Key for Name {
+    fn hash(&self, keys: HashKeys) -> u64 {
+        keys.hash(&[self.0])
+    }
+
+    fn bytes(&self) -> usize {
+        1
+    }
+}
+
+impl Value for Number {}
+
+type Entries = BTreeMap<Name, Number>;
+
+/// How often the hard cases were met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reached {
+    frames: u64,
+    lost: u64,
+    cuts: u64,
+    pauses: u64,
+    restarts: u64,
+    renewals: u64,
+    conflicts: u64,
+    gaps: u64,
+    third_party_pulls: u64,
+    pull_timeouts: u64,
+    snapshots: u64,
+    long_updates: u64,
+    restarted_transfers: u64,
+    late_updates: u64,
+    hidden: u64,
+    shown_again: u64,
+    forgotten: u64,
+}
+
+impl Reached {
+    pub(crate) fn add(&mut self, run: &Reached) {
+        for (sum, more) in self.fields().into_iter().zip(run.clone().fields()) {
+            *sum += *more;
+        }
+    }
+
+    fn fields(&mut self) -> [&mut u64; 17] {
+        let Reached {
+            frames,
+            lost,
+            cuts,
+            pauses,
+            restarts,
+            renewals,
+            conflicts,
+            gaps,
+            third_party_pulls,
+            pull_timeouts,
+            snapshots,
+            long_updates,
+            restarted_transfers,
+            late_updates,
+            hidden,
+            shown_again,
+            forgotten,
+        } = self;
+        [
+            frames,
+            lost,
+            cuts,
+            pauses,
+            restarts,
+            renewals,
+            conflicts,
+            gaps,
+            third_party_pulls,
+            pull_timeouts,
+            snapshots,
+            long_updates,
+            restarted_transfers,
+            late_updates,
+            hidden,
+            shown_again,
+            forgotten,
+        ]
+    }
+
+    /// A run that meets none of these proves nothing.
+    pub(crate) fn assert_hard_states(&self) {
+        for (what, count, least) in [
+            ("restarts", self.restarts, 300),
+            ("pauses", self.pauses, 300),
+            ("renewals", self.renewals, 30),
+            ("gaps", self.gaps, 1_000),
+            ("pulls through third parties", self.third_party_pulls, 1_000),
+            ("pulls that were not answered", self.pull_timeouts, 100),
+            ("snapshots", self.snapshots, 1_000),
+            ("updates of several parts", self.long_updates, 1_000),
+            ("transfers begun anew", self.restarted_transfers, 30),
+            ("updates during a merge", self.late_updates, 30),
+            ("owners hidden", self.hidden, 300),
+            ("owners shown again", self.shown_again, 100),
+            ("owners forgotten", self.forgotten, 300),
+        ] {
+            assert!(count >= least, "{what}: {count} of at least {least}");
+        }
+    }
+}
+
+/// What an instance's membership believes of another one.
+#[derive(Clone, Copy, Default)]
+struct Belief {
+    up: Option<Incarnation>,
+    /// By the name that it had then.
+    node: Option<NodeId>,
+    last_seen: u64,
+    patience: u64,
+    /// The life of the other to which there is a link.
+    linked: Option<u64>,
+}
+
+struct Instance {
+    replica: Option<Replica<Name, Number>>,
+    node: NodeId,
+    life: u64,
+    paused_since: Option<u64>,
+    clock_back: u64,
+    /// What the replica's events add up to.
+    mirror: BTreeMap<Owner, Entries>,
+    shown_before: BTreeSet<Owner>,
+    beliefs: Vec<Belief>,
+    waiting: Vec<(usize, Vec<u8>)>,
+    merging: bool,
+    /// When its timer goes off; earlier plans are void.
+    wake_at: u64,
+}
+
+pub(crate) struct World {
+    random: Random,
+    schedule: Schedule,
+    now: u64,
+    instances: Vec<Instance>,
+    /// Directions in which nothing gets through.
+    cut: BTreeSet<(usize, usize)>,
+    /// When the last frame of a link arrives: the next one comes after it.
+    last_arrival: BTreeMap<(usize, usize), u64>,
+    /// Every owner's contents at each of its versions.
+    history: BTreeMap<Owner, Vec<Entries>>,
+    loss: u64,
+    removal_bytes_max: usize,
+    part_bytes: usize,
+    next_node: u64,
+    reached: Reached,
+    told: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, told: bool) -> World {
+        let mut random = Random::new(seed);
+        let count = random.between(2, 8) as usize;
+        let mut world = World {
+            schedule: Schedule::default(),
+            now: 1_000,
+            instances: Vec::new(),
+            cut: BTreeSet::new(),
+            last_arrival: BTreeMap::new(),
+            history: BTreeMap::new(),
+            loss: random.below(50),
+            removal_bytes_max: [0, 2, 8, 1_000][random.below(4) as usize],
+            part_bytes: [24, 64, 65_536][random.below(3) as usize],
+            next_node: 0,
+            reached: Reached::default(),
+            told,
+            random,
+        };
+        for index in 0..count {
+            let node = world.draw_node();
+            world.instances.push(Instance {
+                replica: None,
+                node,
+                life: 0,
+                paused_since: None,
+                clock_back: 0,
+                mirror: BTreeMap::new(),
+                shown_before: BTreeSet::new(),
+                beliefs: vec![Belief::default(); count],
+                waiting: Vec::new(),
+                merging: false,
+                wake_at: u64::MAX,
+            });
+            world.start(index);
+            let at = world.now + world.random.below(1_000);
+            world.schedule.plan(at, Step::Act(index));
+        }
+        world.schedule.plan(2_000, Step::Fault);
+        world
+    }
+
+    pub(crate) fn run(mut self) -> Result<Reached, String> {
+        let mut converged = false;
+        while let Some((at, step)) = self.schedule.next() {
+            if at > END {
+                break;
+            }
+            self.now = at;
+            if at >= CONVERGED && !converged {
+                converged = true;
+                self.check_alike()?;
+            }
+            self.apply(step).map_err(|failure| format!("at {at} ms: {failure}"))?;
+        }
+        self.check_forgotten()?;
+        for replica in self.instances.iter().filter_map(|instance| instance.replica.as_ref()) {
+            let counts = replica.counts();
+            if counts.divergences > 0 {
+                return Err(format!("{:?} found other contents at the same version", replica.me()));
+            }
+        }
+        Ok(self.reached)
+    }
+
+    fn tell(&self, what: impl Fn() -> String) {
+        if self.told {
+            println!("{:>7} {}", self.now, what());
+        }
+    }
+
+    fn draw_node(&mut self) -> NodeId {
+        self.next_node += 1;
+        NodeId(self.next_node << 32 | self.random.below(1 << 32))
+    }
+
+    fn start(&mut self, index: usize) {
+        let random = self.random.next();
+        let instance = &mut self.instances[index];
+        let unix = EPOCH + self.now - instance.clock_back;
+        let me = Owner { node: instance.node, incarnation: Incarnation::draw(unix, None, random) };
+        let settings = Settings {
+            forget_after_ms: FORGET_AFTER,
+            removal_bytes_max: self.removal_bytes_max,
+            part_bytes: self.part_bytes,
+            ..Settings::default()
+        };
+        instance.replica = Some(Replica::new(me, settings, HashKeys::new([1, 2]), self.now));
+        instance.life += 1;
+        instance.mirror.clear();
+        instance.shown_before.clear();
+        instance.beliefs.fill(Belief::default());
+        instance.waiting.clear();
+        instance.merging = false;
+        instance.wake_at = self.now + 1;
+        self.history.insert(me, vec![Entries::new()]);
+        self.tell(|| format!("{index} starts as {me:?}"));
+        self.schedule.plan(self.now + 1, Step::Wake(index));
+        let look = self.now + self.random.below(200);
+        self.schedule.plan(look, Step::Look(index));
+    }
+
+    fn apply(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Deliver { from, to, life, frame } => self.deliver(from, to, life, frame),
+            Step::Wake(index) => self.wake(index),
+            Step::Look(index) => self.look(index),
+            Step::Act(index) => self.act(index),
+            Step::Fault => {
+                self.fault();
+                Ok(())
+            }
+            Step::Heal(a, b) => {
+                self.cut.remove(&(a, b));
+                self.cut.remove(&(b, a));
+                self.tell(|| format!("{a} and {b} see each other again"));
+                Ok(())
+            }
+            Step::Restart(index) => {
+                self.restart(index);
+                Ok(())
+            }
+            Step::Resume(index) => self.resume(index),
+        }
+    }
+
+    fn runs(&self, index: usize) -> bool {
+        self.instances[index].replica.is_some() && self.instances[index].paused_since.is_none()
+    }
+
+    fn sees(&self, a: usize, b: usize) -> bool {
+        !self.cut.contains(&(a, b)) && !self.cut.contains(&(b, a))
+    }
+
+    /// Membership reaches others through third parties.
+    fn reaches(&self, a: usize, b: usize) -> bool {
+        self.runs(b)
+            && (self.sees(a, b)
+                || (0..self.instances.len()).any(|third| {
+                    third != a && third != b && self.runs(third) && self.sees(a, third) && self.sees(third, b)
+                }))
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, life: u64, frame: Vec<u8>) -> Result<(), String> {
+        if self.instances[to].life != life || self.instances[to].replica.is_none() {
+            return Ok(());
+        }
+        if self.cut.contains(&(from, to)) {
+            self.reached.lost += 1;
+            return Ok(());
+        }
+        if self.instances[to].paused_since.is_some() {
+            self.instances[to].waiting.push((from, frame));
+            return Ok(());
+        }
+        self.take(from, to, &frame)?;
+        self.drain(to)
+    }
+
+    fn take(&mut self, from: usize, to: usize, frame: &[u8]) -> Result<(), String> {
+        // Without a link nothing is read from it.
+        if self.instances[to].beliefs[from].linked != Some(self.instances[from].life) {
+            return Ok(());
+        }
+        let (node, random, now) = (self.instances[from].node, self.random.next(), self.now);
+        let Some(replica) = &mut self.instances[to].replica else { return Ok(()) };
+        replica.handle_message(now, node, frame, random).map_err(|error| format!("{to}: {error:?}"))
+    }
+
+    fn wake(&mut self, index: usize) -> Result<(), String> {
+        if !self.runs(index) || self.instances[index].wake_at > self.now {
+            return Ok(());
+        }
+        self.instances[index].wake_at = u64::MAX;
+        let (random, now) = (self.random.next(), self.now);
+        let Some(replica) = &mut self.instances[index].replica else { return Ok(()) };
+        replica.handle_timeout(now, random);
+        self.drain(index)
+    }
+
+    fn act(&mut self, index: usize) -> Result<(), String> {
+        if self.now >= FAULTS_END {
+            return Ok(());
+        }
+        let again = self.now + self.random.between(1, 1_500);
+        self.schedule.plan(again, Step::Act(index));
+        if !self.runs(index) {
+            return Ok(());
+        }
+        let changes = if self.random.chance(100) { self.random.below(60) } else { self.random.below(4) };
+        for _ in 0..changes {
+            let (key, value) = (Name(self.random.below(30) as u8), Number(self.random.next() >> 40));
+            let (remove, now) = (self.random.chance(400), self.now);
+            let Some(replica) = &mut self.instances[index].replica else { return Ok(()) };
+            let me = replica.me();
+            let before = replica.log(me).unwrap().version();
+            if remove {
+                replica.remove(now, &key);
+            } else {
+                replica.put(now, key, value);
+            }
+            if replica.log(me).unwrap().version() > before {
+                let entries = entries(replica.log(me).unwrap());
+                self.history.get_mut(&me).unwrap().push(entries);
+            }
+        }
+        self.drain(index)
+    }
+
+    /// Does what an instance has to do after each call, or leaves the rest of it for later.
+    fn drain(&mut self, index: usize) -> Result<(), String> {
+        let budget = self.random.between(1, 12) as usize;
+        let parts = self.random.below(4);
+        let Some(replica) = &mut self.instances[index].replica else { return Ok(()) };
+        let merging = replica.work(budget);
+        let mut events = Vec::new();
+        while let Some(event) = replica.poll_event() {
+            events.push(event);
+        }
+        let mut frames = Vec::new();
+        while let Some(frame) = replica.poll_message() {
+            frames.push(frame);
+        }
+        let mut more = merging;
+        let peers: Vec<usize> = (0..self.instances.len())
+            .filter(|peer| self.instances[index].beliefs[*peer].linked.is_some())
+            .collect();
+        for peer in peers {
+            let node = self.instances[peer].node;
+            let Some(replica) = &mut self.instances[index].replica else { return Ok(()) };
+            let taken: Vec<_> = (0..parts).map_while(|_| replica.next_part(node)).collect();
+            more |= parts == 0 || taken.len() == parts as usize;
+            frames.extend(taken.into_iter().map(|frame| (node, frame)));
+        }
+        let next = self.instances[index].replica.as_ref().map_or(END, Replica::next_timeout);
+        let wake = if more { self.now + 2 } else { next.max(self.now + 1) };
+        if wake < self.instances[index].wake_at {
+            self.instances[index].wake_at = wake;
+            self.schedule.plan(wake, Step::Wake(index));
+        }
+        let changed = merging || !events.is_empty() || self.instances[index].merging;
+        self.instances[index].merging = merging;
+        for event in events {
+            self.note(index, event)?;
+        }
+        for (to, frame) in frames {
+            self.send(index, to, frame);
+        }
+        if changed { self.check(index) } else { Ok(()) }
+    }
+
+    fn send(&mut self, from: usize, to: NodeId, frame: Vec<u8>) {
+        let Some(to) = self.instances.iter().position(|instance| instance.node == to) else { return };
+        let Some(life) = self.instances[from].beliefs[to].linked else { return };
+        self.reached.frames += 1;
+        let calm = self.now > FAULTS_END;
+        let copies = if !calm && self.random.chance(20) { 2 } else { 1 };
+        for _ in 0..copies {
+            if !calm && self.random.chance(self.loss) {
+                self.reached.lost += 1;
+                continue;
+            }
+            let at = if !calm && self.random.chance(20) {
+                // Behind others that are sent later.
+                self.now + self.random.between(50, 900)
+            } else {
+                let soonest = self.last_arrival.get(&(from, to)).copied().unwrap_or(0);
+                let at = soonest.max(self.now + self.random.between(1, 15));
+                self.last_arrival.insert((from, to), at);
+                at
+            };
+            self.schedule.plan(at, Step::Deliver { from, to, life, frame: frame.clone() });
+        }
+    }
+
+    fn look(&mut self, index: usize) -> Result<(), String> {
+        if self.instances[index].replica.is_none() {
+            return Ok(());
+        }
+        self.schedule.plan(self.now + 200, Step::Look(index));
+        if !self.runs(index) {
+            return Ok(());
+        }
+        for other in (0..self.instances.len()).filter(|other| *other != index) {
+            self.look_at(index, other);
+        }
+        self.drain(index)
+    }
+
+    fn look_at(&mut self, index: usize, other: usize) {
+        let (reaches, direct) = (self.reaches(index, other), self.runs(other) && self.sees(index, other));
+        let patience = self.random.between(3_000, 7_000);
+        let (node, life) = (self.instances[other].node, self.instances[other].life);
+        let incarnation = self.instances[other].replica.as_ref().map(|replica| replica.me().incarnation);
+        let now = self.now;
+        let instance = &mut self.instances[index];
+        let belief = &mut instance.beliefs[other];
+        let Some(replica) = &mut instance.replica else { return };
+        if belief.node != Some(node) {
+            // It came back under another name: nobody will hear of the former one again.
+            if let Some(former) = belief.node.replace(node) {
+                belief.up = None;
+                belief.linked = None;
+                replica.link_down(former);
+                replica.node_down(now, former);
+            }
+        }
+        if reaches {
+            belief.last_seen = now;
+            belief.patience = patience;
+            if belief.up != incarnation {
+                belief.up = incarnation;
+                incarnation.into_iter().for_each(|incarnation| replica.node_up(now, node, incarnation));
+            }
+        } else if belief.up.is_some() && now > belief.last_seen + belief.patience {
+            belief.up = None;
+            replica.node_down(now, node);
+        }
+        if direct && belief.linked != Some(life) {
+            belief.linked = Some(life);
+            replica.link_up(now, node);
+        } else if !direct && belief.linked.is_some() && now > belief.last_seen + 1_000 {
+            belief.linked = None;
+            replica.link_down(node);
+        }
+    }
+
+    fn fault(&mut self) {
+        if self.now >= FAULTS_END {
+            return;
+        }
+        let next = self.now + self.random.between(200, 4_000);
+        self.schedule.plan(next, Step::Fault);
+        let count = self.instances.len() as u64;
+        let (a, b) = (self.random.below(count) as usize, self.random.below(count) as usize);
+        match self.random.below(10) {
+            0..=4 => self.cut(a, b),
+            5..=7 => self.kill(a),
+            _ => self.pause(a),
+        }
+    }
+
+    /// Cuts one pair, one direction of it, or one instance off from all.
+    fn cut(&mut self, a: usize, b: usize) {
+        let others: Vec<usize> = match self.random.below(3) {
+            0 => (0..self.instances.len()).collect(),
+            _ => vec![b],
+        };
+        let one_way = self.random.chance(200);
+        let long = self.random.chance(100);
+        let span = if long { self.random.between(10_000, 58_000) } else { self.random.between(100, 12_000) };
+        let heal = (self.now + span).min(FAULTS_END);
+        for other in others.into_iter().filter(|other| *other != a) {
+            self.cut.insert((a, other));
+            if !one_way {
+                self.cut.insert((other, a));
+            }
+            self.reached.cuts += 1;
+            self.tell(|| format!("{a} and {other} are cut until {heal}, one way: {one_way}"));
+            self.schedule.plan(heal, Step::Heal(a, other));
+        }
+    }
+
+    fn kill(&mut self, index: usize) {
+        if self.instances[index].replica.take().is_none() {
+            return;
+        }
+        self.instances[index].paused_since = None;
+        self.reached.restarts += 1;
+        self.tell(|| format!("{index} is killed"));
+        let back = (self.now + self.random.between(50, 15_000)).min(FAULTS_END);
+        self.schedule.plan(back, Step::Restart(index));
+    }
+
+    fn restart(&mut self, index: usize) {
+        if self.instances[index].replica.is_some() {
+            return;
+        }
+        match self.random.below(4) {
+            0 => self.instances[index].node = self.draw_node(),
+            1 => self.instances[index].clock_back += self.random.below(20_000),
+            _ => {}
+        }
+        self.start(index);
+    }
+
+    fn pause(&mut self, index: usize) {
+        if !self.runs(index) {
+            return;
+        }
+        self.instances[index].paused_since = Some(self.now);
+        self.reached.pauses += 1;
+        let until = (self.now + self.random.between(50, 12_000)).min(FAULTS_END);
+        self.tell(|| format!("{index} stands still until {until}"));
+        self.schedule.plan(until, Step::Resume(index));
+    }
+
+    /// First its deadlines move, then it takes what has arrived, then its timers fire.
+    fn resume(&mut self, index: usize) -> Result<(), String> {
+        let Some(since) = self.instances[index].paused_since.take() else { return Ok(()) };
+        let lag = self.now - since;
+        for belief in &mut self.instances[index].beliefs {
+            belief.last_seen += lag;
+        }
+        if let Some(replica) = self.instances[index].replica.as_mut().filter(|_| lag > 1_000) {
+            replica.handle_lag(lag);
+        }
+        self.instances[index].wake_at = self.now;
+        for (from, frame) in std::mem::take(&mut self.instances[index].waiting) {
+            self.take(from, index, &frame)?;
+            self.drain(index)?;
+        }
+        self.wake(index)
+    }
+
+    /// Follows what an instance tells of its records.
+    fn note(&mut self, index: usize, event: Event<Name, Number>) -> Result<(), String> {
+        let instance = &mut self.instances[index];
+        match event {
+            Event::Changed(owner, changed) => {
+                let entries = instance.mirror.entry(owner).or_default();
+                if entries.get(&changed.key).copied() != changed.before {
+                    return Err(format!(
+                        "{index} tells {changed:?} of {owner:?} although there was something else"
+                    ));
+                }
+                match changed.after {
+                    Some(value) => entries.insert(changed.key, value),
+                    None => entries.remove(&changed.key),
+                };
+            }
+            Event::Standing(owner, Standing::Down { .. }) => {
+                self.reached.hidden += u64::from(instance.shown_before.contains(&owner));
+            }
+            Event::Standing(owner, Standing::Shown) => {
+                self.reached.shown_again += u64::from(!instance.shown_before.insert(owner));
+            }
+            Event::Standing(_, Standing::CatchingUp { .. }) => {}
+            Event::Forgotten(owner, had) => {
+                self.reached.forgotten += 1;
+                let mirror = instance.mirror.remove(&owner).unwrap_or_default();
+                if mirror != had.into_iter().collect() {
+                    return Err(format!("{index} forgets {owner:?} with other entries than it had"));
+                }
+            }
+            Event::Renewed(before, after) => {
+                self.reached.renewals += 1;
+                self.tell(|| format!("{index} takes another incarnation: {after:?}"));
+                let log = self.instances[index].replica.as_ref().and_then(|replica| replica.log(after));
+                let mut entries = Entries::new();
+                let mut history = vec![entries.clone()];
+                for (key, value) in log.into_iter().flat_map(Log::iter) {
+                    entries.insert(*key, *value);
+                    history.push(entries.clone());
+                }
+                self.history.insert(after, history);
+                let _ = before;
+            }
+            Event::Conflict(_) => self.reached.conflicts += 1,
+            Event::Diverged { owner, version, peer } => {
+                return Err(format!("{index} and {peer} differ in {owner:?} at version {version}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each record is a prefix of its owner's history, and what was told adds up to it.
+    fn check(&self, index: usize) -> Result<(), String> {
+        let instance = &self.instances[index];
+        let Some(replica) = &instance.replica else { return Ok(()) };
+        for (owner, log, _) in replica.records() {
+            let entries = entries(log);
+            if owner != replica.me() && instance.mirror.get(&owner).cloned().unwrap_or_default() != entries {
+                return Err(format!("{index} has not told all of {owner:?}"));
+            }
+            let true_then = &self.history[&owner][log.version() as usize];
+            if !instance.merging && entries != *true_then {
+                return Err(format!(
+                    "{index} holds {entries:?} of {owner:?} at {}, not {true_then:?}",
+                    log.version()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every instance holds all that every other one has, and shows it.
+    fn check_alike(&self) -> Result<(), String> {
+        let replicas: Vec<_> =
+            self.instances.iter().filter_map(|instance| instance.replica.as_ref()).collect();
+        for replica in &replicas {
+            for other in &replicas {
+                let owner = other.me();
+                let wanted = other.log(owner).unwrap().version();
+                let held = replica.log(owner).map(Log::version);
+                let standing = replica.standing(owner);
+                // Who never wrote anything need not be known.
+                let right = held == Some(wanted) && standing == Some(Standing::Shown)
+                    || held.is_none() && wanted == 0;
+                if !right {
+                    return Err(format!(
+                        "not alike in time: {:?} holds {held:?} of {owner:?} as {standing:?} instead of {wanted}",
+                        replica.me()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody keeps anything of those who are gone.
+    fn check_forgotten(&self) -> Result<(), String> {
+        let alive: BTreeSet<Owner> =
+            self.instances.iter().filter_map(|instance| instance.replica.as_ref()).map(Replica::me).collect();
+        for replica in self.instances.iter().filter_map(|instance| instance.replica.as_ref()) {
+            if let Some((owner, ..)) = replica.records().find(|(owner, ..)| !alive.contains(owner)) {
+                return Err(format!("{:?} still knows {owner:?}", replica.me()));
+            }
+            if replica.staged() > 0 {
+                return Err(format!("{:?} keeps parts of an update that will not come", replica.me()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entries(log: &Log<Name, Number>) -> Entries {
+    log.iter().map(|(key, value)| (*key, *value)).collect()
+}
