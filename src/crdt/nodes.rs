@@ -8,8 +8,10 @@ use super::owner::{Incarnation, NodeId, Owner};
 use super::record::{Record, Standing};
 use super::replica::{Event, Peer, Replica};
 
-/// Two renewals within so many milliseconds mean that two processes use one node id.
+/// More than three renewals, each within so many milliseconds after the one before, mean that two processes use one node
+/// id. (One or two more are met when peers know different former lives of a node whose clock went back.)
 const CONFLICT_MS: u64 = 60_000;
+const RENEWALS_MAX: u32 = 3;
 
 impl<K: Key, V: Value> Replica<K, V> {
     /// There is a link to this peer.
@@ -137,10 +139,12 @@ impl<K: Key, V: Value> Replica<K, V> {
         if known <= self.me.incarnation {
             return;
         }
-        if self.renewed_at.is_some_and(|at| now_ms < at + CONFLICT_MS) {
+        let soon = self.renewed_at.is_some_and(|at| now_ms < at + CONFLICT_MS);
+        self.renewals = if soon { self.renewals + 1 } else { 1 };
+        self.renewed_at = Some(now_ms);
+        if self.renewals > RENEWALS_MAX {
             self.events.push_back(Event::Conflict(self.me.node));
         }
-        self.renewed_at = Some(now_ms);
         let before = self.me;
         let after = Owner { node: before.node, incarnation: Incarnation::draw(0, Some(known), random) };
         let mut log = Log::new(self.keys, self.settings.removal_bytes_max);

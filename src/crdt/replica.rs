@@ -59,7 +59,7 @@ pub enum Event<K, V> {
     Forgotten(Owner, Vec<(K, V)>),
     /// This instance had to take another incarnation; its entries are the same.
     Renewed(Owner, Owner),
-    /// It had to do so twice within a minute: another process uses the same node id.
+    /// It had to do so again and again: another process uses the same node id.
     Conflict(NodeId),
     /// Two instances hold different entries at one version: a fault of ours. It is repaired from the owner.
     Diverged {
@@ -139,6 +139,8 @@ pub struct Replica<K, V> {
     pub(super) flush_at: Option<u64>,
     pub(super) digest_at: u64,
     pub(super) renewed_at: Option<u64>,
+    /// Renewals in a row, each soon after the one before.
+    pub(super) renewals: u32,
     pub(super) events: VecDeque<Event<K, V>>,
     pub(super) messages: VecDeque<(NodeId, Vec<u8>)>,
     pub(super) counts: Counts,
@@ -165,6 +167,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             flush_at: None,
             digest_at: now_ms + settings.digest_interval_ms,
             renewed_at: None,
+            renewals: 0,
             events: VecDeque::new(),
             messages: VecDeque::new(),
             counts: Counts::default(),

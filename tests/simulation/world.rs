@@ -88,6 +88,17 @@ impl Reached {
         }
     }
 
+    fn count(&mut self, replica: &Replica<Name, Number>) {
+        let counts = replica.counts();
+        self.gaps += counts.gaps;
+        self.third_party_pulls += counts.third_party_pulls;
+        self.pull_timeouts += counts.pull_timeouts;
+        self.snapshots += counts.snapshots;
+        self.long_updates += counts.long_updates;
+        self.restarted_transfers += counts.restarted_transfers;
+        self.late_updates += counts.late_updates;
+    }
+
     fn fields(&mut self) -> [&mut u64; 17] {
         let Reached {
             frames,
@@ -255,10 +266,7 @@ impl World {
         }
         self.check_forgotten()?;
         for replica in self.instances.iter().filter_map(|instance| instance.replica.as_ref()) {
-            let counts = replica.counts();
-            if counts.divergences > 0 {
-                return Err(format!("{:?} found other contents at the same version", replica.me()));
-            }
+            self.reached.count(replica);
         }
         Ok(self.reached)
     }
@@ -438,15 +446,15 @@ impl World {
             self.instances[index].wake_at = wake;
             self.schedule.plan(wake, Step::Wake(index));
         }
-        let changed = merging || !events.is_empty() || self.instances[index].merging;
         self.instances[index].merging = merging;
+        let touched: BTreeSet<Owner> = events.iter().filter_map(owner_of).collect();
         for event in events {
             self.note(index, event)?;
         }
         for (to, frame) in frames {
             self.send(index, to, frame);
         }
-        if changed { self.check(index) } else { Ok(()) }
+        touched.into_iter().try_for_each(|owner| self.check(index, owner))
     }
 
     fn send(&mut self, from: usize, to: NodeId, frame: Vec<u8>) {
@@ -562,9 +570,8 @@ impl World {
     }
 
     fn kill(&mut self, index: usize) {
-        if self.instances[index].replica.take().is_none() {
-            return;
-        }
+        let Some(replica) = self.instances[index].replica.take() else { return };
+        self.reached.count(&replica);
         self.instances[index].paused_since = None;
         self.reached.restarts += 1;
         self.tell(|| format!("{index} is killed"));
@@ -665,21 +672,21 @@ impl World {
     }
 
     /// Each record is a prefix of its owner's history, and what was told adds up to it.
-    fn check(&self, index: usize) -> Result<(), String> {
+    fn check(&self, index: usize, owner: Owner) -> Result<(), String> {
         let instance = &self.instances[index];
-        let Some(replica) = &instance.replica else { return Ok(()) };
-        for (owner, log, _) in replica.records() {
-            let entries = entries(log);
-            if owner != replica.me() && instance.mirror.get(&owner).cloned().unwrap_or_default() != entries {
-                return Err(format!("{index} has not told all of {owner:?}"));
-            }
-            let true_then = &self.history[&owner][log.version() as usize];
-            if !instance.merging && entries != *true_then {
-                return Err(format!(
-                    "{index} holds {entries:?} of {owner:?} at {}, not {true_then:?}",
-                    log.version()
-                ));
-            }
+        let log = instance.replica.as_ref().and_then(|replica| replica.log(owner));
+        let Some(log) = log else { return Ok(()) };
+        let entries = entries(log);
+        let own = instance.replica.as_ref().is_some_and(|replica| replica.me() == owner);
+        if !own && instance.mirror.get(&owner).cloned().unwrap_or_default() != entries {
+            return Err(format!("{index} has not told all of {owner:?}"));
+        }
+        let true_then = &self.history[&owner][log.version() as usize];
+        if !instance.merging && entries != *true_then {
+            return Err(format!(
+                "{index} holds {entries:?} of {owner:?} at {}, not {true_then:?}",
+                log.version()
+            ));
         }
         Ok(())
     }
@@ -688,6 +695,10 @@ impl World {
     fn check_alike(&self) -> Result<(), String> {
         let replicas: Vec<_> =
             self.instances.iter().filter_map(|instance| instance.replica.as_ref()).collect();
+        for (index, instance) in self.instances.iter().enumerate() {
+            let owners = instance.replica.iter().flat_map(Replica::records).map(|(owner, ..)| owner);
+            owners.map(|owner| self.check(index, owner)).collect::<Result<(), String>>()?;
+        }
         for replica in &replicas {
             for other in &replicas {
                 let owner = other.me();
@@ -721,6 +732,14 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+/// Whose entries an event is about.
+fn owner_of(event: &Event<Name, Number>) -> Option<Owner> {
+    match event {
+        Event::Changed(owner, _) | Event::Standing(owner, _) => Some(*owner),
+        _ => None,
     }
 }
 
