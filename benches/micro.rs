@@ -1,4 +1,4 @@
-//! What the parts of the hot path cost by themselves: decoder, table, pattern index, outbox.
+//! What the parts of the hot path cost by themselves: decoder, table, pattern index, outbox, dispatch.
 //!
 //! `cargo bench --bench micro`, with a part of a name to run some; `-- --test` runs each once. Owns no figure: those of
 //! the whole come from `benches/broker`. All times are those of one call, or of what the name says.
@@ -7,15 +7,20 @@
 
 use std::collections::VecDeque;
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use hereabouts::broker::clients::{Address, Client};
+use hereabouts::broker::configuration::{Host, Refusal};
+use hereabouts::broker::session::Session;
 use hereabouts::broker::subscriptions::{Published, Subscriptions};
-use hereabouts::config::OutputLimit;
+use hereabouts::broker::{Broker, Identity, ProcessorTime};
+use hereabouts::command::{self, Interpreter, Workspace};
+use hereabouts::config::{Config, OutputLimit};
 use hereabouts::map::HashKeys;
 use hereabouts::outbox::{Batch, Outbox, Taken};
 use hereabouts::pubsub::fanout::{Delivery, Message};
@@ -95,7 +100,7 @@ struct Table {
 impl Table {
     fn new() -> Self {
         Table {
-            subscriptions: Subscriptions::new(HashKeys::new(KEYS)),
+            subscriptions: Subscriptions::counting(HashKeys::new(KEYS), 4096),
             publisher: Arc::new(Outbox::new(0)),
             ready: VecDeque::new(),
             overflowed: Vec::new(),
@@ -121,6 +126,7 @@ impl Table {
             overflowed: &mut self.overflowed,
             frame: &mut self.frame,
             budget: 1024,
+            delivered: 0,
         };
         let published = self.subscriptions.publish(message, &self.publisher, &mut delivery);
         self.ready.clear();
@@ -258,5 +264,78 @@ fn push(outbox: &Outbox, frame: Frame<'_>) {
     black_box(outbox.push(frame, &UNLIMITED, NOW));
 }
 
-criterion_group!(micro, decoder, table, patterns, outbox);
+/// Pipelines of one kind of command, from dispatch to replies; a turn of 64 each.
+fn commands(criterion: &mut Criterion) {
+    const COMMANDS: u64 = 64;
+    let mut group = criterion.benchmark_group("commands");
+    let identity = Identity {
+        monotonic,
+        resident_bytes: || 0,
+        processor_time: ProcessorTime::default,
+        allocator_report: String::new,
+        allocator: String::new(),
+        system: String::new(),
+        system_bytes: 0,
+        run_id: String::new(),
+        process_id: 0,
+        executable: String::new(),
+        config_file: String::new(),
+        command_rows: command::table::rows().len(),
+    };
+    let broker = Broker::new(Config::default(), Box::new(NoHost), identity, HashKeys::new(KEYS), NOW);
+    for (name, requests) in [
+        ("ping", [request(&[b"PING"]), request(&[b"PING"])]),
+        (
+            "publish",
+            [request(&[b"PUBLISH", b"room:1", &PAYLOAD]), request(&[b"PUBLISH", b"room:1", &PAYLOAD])],
+        ),
+        (
+            "publish_in_turns",
+            [request(&[b"PUBLISH", b"room:1", &PAYLOAD]), request(&[b"PUBLISH", b"room:2", &PAYLOAD])],
+        ),
+    ] {
+        let client = Client::new(1, Address::Internal, Address::Internal, -1, NOW);
+        let mut interpreter = Interpreter::new(Session::new(Arc::new(client), &broker));
+        let mut workspace = Workspace::default();
+        let mut decoder = Decoder::default();
+        group.throughput(Throughput::Elements(COMMANDS));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                workspace.begin_turn(4096, Now { monotonic: monotonic(), unix: Duration::ZERO });
+                for bytes in requests.iter().cycle().take(COMMANDS as usize) {
+                    let request = decoder.decode(bytes, LIMITS, &mut 0).unwrap().unwrap();
+                    assert!(interpreter.execute(&broker, &mut workspace, NOW, request));
+                }
+                interpreter.finish_burst(&broker, &mut workspace, NOW);
+                broker.stats.add_turn(1, &mut workspace.counts);
+                workspace.reply.clear();
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Nobody changes the configuration.
+struct NoHost;
+
+impl Host for NoHost {
+    fn apply(&self, _: &Config, _: &mut Config) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn rewrite(&self, _: &Config) -> Result<bool, String> {
+        Ok(false)
+    }
+
+    fn wait(&self, work: &mut dyn FnMut()) {
+        work();
+    }
+}
+
+fn monotonic() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
+criterion_group!(micro, decoder, table, patterns, outbox, commands);
 criterion_main!(micro);

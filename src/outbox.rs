@@ -38,6 +38,8 @@ pub enum CloseReason {
     WriteTimeout,
     /// No request for `timeout`.
     Idle,
+    /// All clients together take more memory than `maxmemory-clients` allows, and this one most of it.
+    Evicted,
     /// The server stops: what is queued is still written.
     Shutdown,
 }
@@ -89,6 +91,17 @@ pub enum Taken {
     Nothing,
     /// The connection must end, and everything that was still to be written is taken.
     Closed(CloseReason),
+}
+
+/// What an outbox holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Buffers queued.
+    pub pieces: usize,
+    /// Bytes queued and not yet taken by the socket.
+    pub bytes: usize,
+    /// The socket takes no more for now.
+    pub is_blocked: bool,
 }
 
 /// A bounded outgoing queue. See the module's documentation.
@@ -153,6 +166,10 @@ impl Queue {
         if self.tail.capacity() == 0 {
             self.tail.reserve_exact(length.max(expected.min(RESERVED_BYTES_MAX)));
         }
+    }
+
+    fn pieces(&self) -> usize {
+        self.large.as_ref().map_or(0, |large| large.parts.len()) + usize::from(!self.tail.is_empty())
     }
 
     /// Queues a reference behind what has been copied so far.
@@ -380,6 +397,19 @@ impl Outbox {
     /// Bytes queued and not yet taken by the socket. What the operating system buffers does not count.
     pub fn waiting(&self) -> usize {
         self.state.lock().waiting()
+    }
+
+    /// What is queued, and how it is with the owner.
+    pub fn usage(&self) -> Usage {
+        let state = self.state.lock();
+        let held = state.held.as_deref().map_or(0, Queue::pieces);
+        Usage { pieces: state.queue.pieces() + held, bytes: state.waiting(), is_blocked: state.blocked }
+    }
+
+    /// The owner's waker, for whoever has something else for it to do than to take output.
+    #[must_use]
+    pub fn take_waker(&self) -> Option<Waker> {
+        self.state.lock().waker.take()
     }
 
     /// What a periodic check must act on: true if the client has been above its soft limit for too long. The

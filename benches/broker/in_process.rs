@@ -74,7 +74,7 @@ fn start(runtime: &Runtime) -> io::Result<(Server, SocketAddr)> {
     let launch = config::load(arguments.split(' ').map(OsString::from), &config::read_file)
         .map_err(|stop| io::Error::other(format!("{stop:?}")))?;
     let _inside = runtime.enter();
-    let server = Server::start(launch.config, "").map_err(io::Error::other)?;
+    let server = Server::start(launch.config, "", None).map_err(io::Error::other)?;
     Ok((server, SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
 }
 

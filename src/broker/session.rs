@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::broker::Broker;
 use crate::broker::clients::Client;
+use crate::broker::configuration::Snapshot;
 use crate::config::{Config, OutputLimit};
 use crate::outbox::Outbox;
 use crate::pubsub::{Kind, Subscribed};
@@ -49,13 +50,14 @@ pub struct Session {
     /// No more requests are read; the connection ends when its output is written.
     pub closing: bool,
     config: Arc<Config>,
+    config_version: u32,
     subscribed: Option<Box<Subscribed>>,
 }
 
 impl Session {
     /// The state of a client that has just connected.
     pub fn new(client: Arc<Client>, broker: &Broker) -> Self {
-        let config = broker.config();
+        let Snapshot { version, config } = broker.configuration.current();
         Session {
             client,
             protocol: Protocol::default(),
@@ -63,6 +65,7 @@ impl Session {
             reply_mode: ReplyMode::default(),
             closing: false,
             config,
+            config_version: version,
             subscribed: None,
         }
     }
@@ -77,15 +80,25 @@ impl Session {
         &self.client.outbox
     }
 
-    /// The configuration.
+    /// Takes over a configuration that has changed: called once a turn, and one load if it has not.
+    pub fn refresh(&mut self, broker: &Broker) {
+        if broker.configuration.is_current(self.config_version) {
+            return;
+        }
+        let Snapshot { version, config } = broker.configuration.current();
+        (self.config, self.config_version) = (config, version);
+        // Who has authenticated stays so when the password changes; without one everybody is let in. (As Redis.)
+        self.authenticated |= self.config.requirepass.is_empty();
+    }
+
+    /// The configuration, as of the beginning of the turn.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
     /// The limit on this client's output: that of its class.
     pub fn output_limit(&self) -> OutputLimit {
-        let limits = &self.config.client_output_buffer_limit;
-        if self.is_subscribed() { limits.pubsub } else { limits.normal }
+        self.client.output_limit(&self.config)
     }
 
     /// Bytes of unread output at which the client's further requests wait until it reads.
@@ -152,18 +165,21 @@ impl Session {
 
     /// Subscribes; `confirm` gets the count after it and runs before any message can arrive.
     pub fn subscribe(&mut self, broker: &Broker, kind: Kind, name: &[u8], confirm: impl FnOnce(usize)) {
-        let subscribed = self.subscribed.get_or_insert_default();
+        let subscribed = self.subscribed.get_or_insert_with(|| {
+            broker.clients.note_subscribed();
+            Box::default()
+        });
         broker.subscriptions.subscribe(kind, name, &self.client.outbox, subscribed, |subscribed| {
             confirm(confirmed_count(subscribed, kind));
         });
-        self.note_subscriptions(kind);
+        self.note_subscriptions(broker, kind);
     }
 
     /// Unsubscribes from one name. When it returns nothing is delivered from there any more.
     pub fn unsubscribe(&mut self, broker: &Broker, kind: Kind, name: &[u8]) {
         if let Some(subscribed) = self.subscribed.as_deref_mut() {
             broker.subscriptions.unsubscribe(kind, name, subscribed);
-            self.note_subscriptions(kind);
+            self.note_subscriptions(broker, kind);
         }
     }
 
@@ -184,21 +200,25 @@ impl Session {
             });
             confirm(&name, confirmed_count(subscribed, kind));
         }
-        self.note_subscriptions(kind);
+        self.note_subscriptions(broker, kind);
     }
 
     /// Gives up all subscriptions, for whoever removes them from the table.
-    pub fn take_subscriptions(&mut self) -> Option<Box<Subscribed>> {
+    pub fn take_subscriptions(&mut self, broker: &Broker) -> Option<Box<Subscribed>> {
         let subscribed = self.subscribed.take();
+        if subscribed.is_some() {
+            broker.clients.note_unsubscribed();
+        }
         for kind in Kind::ALL {
             self.client.set_subscriptions(kind, 0);
         }
         subscribed
     }
 
-    fn note_subscriptions(&mut self, kind: Kind) {
+    fn note_subscriptions(&mut self, broker: &Broker, kind: Kind) {
         self.client.set_subscriptions(kind, self.subscriptions(kind));
-        if self.all_subscriptions() == 0 {
+        if self.subscribed.is_some() && self.all_subscriptions() == 0 {
+            broker.clients.note_unsubscribed();
             self.subscribed = None;
         }
     }

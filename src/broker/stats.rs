@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crossbeam::utils::CachePadded;
 
+use super::command_stats::{CommandStats, Tallies};
+use super::error_stats::{ErrorStats, ErrorTallies};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// What is counted.
@@ -36,14 +38,30 @@ pub enum Counter {
     WriteTimeoutDisconnections,
     /// Clients closed at `timeout`. (INFO `client_idle_disconnections`.)
     IdleDisconnections,
+    /// Clients closed at `maxmemory-clients`. (INFO `evicted_clients`.)
+    ClientsEvicted,
     /// Connections closed because a handler of ours panicked. (INFO `client_panics`.)
     Panics,
     /// Times that a connection could not be accepted, for want of descriptors for instance.
     /// (INFO `accept_errors`.)
     AcceptErrors,
+    /// Times that something was read from a client. (INFO `total_reads_processed`.)
+    Reads,
+    /// Times that something was written to a client. (INFO `total_writes_processed`.)
+    Writes,
+    /// Turns, of connections and of the flush task. (INFO `eventloop_cycles`.)
+    Turns,
+    /// How long they took together. (INFO `eventloop_duration_sum`.)
+    TurnNanoseconds,
+    /// How long the commands in them took, each command of an EXEC with it. (INFO `eventloop_duration_cmd_sum`.)
+    CommandNanoseconds,
+    /// Passwords that were wrong. (INFO `acl_access_denied_auth`.)
+    AuthenticationsDenied,
+    /// TLS handshakes that failed or were given up. (INFO `tls_handshake_errors`.)
+    TlsHandshakeErrors,
 }
 
-const COUNTERS: usize = Counter::AcceptErrors as usize + 1;
+const COUNTERS: usize = Counter::TlsHandshakeErrors as usize + 1;
 const COPIES: usize = 16;
 
 type Counters = [AtomicU64; COUNTERS];
@@ -53,9 +71,18 @@ type Counters = [AtomicU64; COUNTERS];
 pub struct Stats {
     copies: [CachePadded<Counters>; COPIES],
     longest_turn_us: AtomicU64,
+    /// By row of the command table.
+    pub commands: CommandStats,
+    /// By first word of the reply.
+    pub errors: ErrorStats,
 }
 
 impl Stats {
+    /// Nothing has happened yet. The command table has so many rows.
+    pub fn new(command_rows: usize) -> Self {
+        Stats { commands: CommandStats::new(command_rows), ..Stats::default() }
+    }
+
     /// Adds to a counter, on behalf of the client with this id.
     pub fn add(&self, id: u64, counter: Counter, amount: u64) {
         self.copies[id as usize % COPIES][counter as usize].fetch_add(amount, Ordering::Relaxed);
@@ -66,23 +93,27 @@ impl Stats {
         self.copies.iter().map(|copy| copy[counter as usize].load(Ordering::Relaxed)).sum()
     }
 
-    /// Adds what one turn of a connection came to.
+    /// Adds what one turn of a connection came to, and leaves nothing of it.
     pub fn add_turn(&self, id: u64, turn: &mut TurnCounts) {
-        let turn = std::mem::take(turn);
         for (counter, amount) in [
-            (Counter::CommandsProcessed, turn.commands),
-            (Counter::ErrorReplies, turn.errors),
-            (Counter::MessagesPublished, turn.published),
-            (Counter::MessagesDelivered, turn.delivered),
+            (Counter::CommandsProcessed, &mut turn.commands),
+            (Counter::ErrorReplies, &mut turn.errors),
+            (Counter::MessagesPublished, &mut turn.published),
+            (Counter::MessagesDelivered, &mut turn.delivered),
+            (Counter::CommandNanoseconds, &mut turn.command_ns),
         ] {
-            if amount > 0 {
-                self.add(id, counter, amount);
+            if *amount > 0 {
+                self.add(id, counter, std::mem::take(amount));
             }
         }
+        self.commands.add(id, &mut turn.by_command);
+        self.errors.add(&mut turn.by_error);
     }
 
-    /// Notes how long a turn took. No lock is held for longer than the longest of them.
-    pub fn note_turn(&self, time: Duration) {
+    /// Notes how long a turn of the client with this id took. No lock is held for longer than the longest of them.
+    pub fn note_turn(&self, id: u64, time: Duration) {
+        self.add(id, Counter::Turns, 1);
+        self.add(id, Counter::TurnNanoseconds, time.as_nanos() as u64);
         let time_us = time.as_micros() as u64;
         // Most turns are shorter: only one that is not writes to the line that all threads read.
         if time_us > self.longest_turn_us.load(Ordering::Relaxed) {
@@ -101,11 +132,13 @@ impl Stats {
             counter.store(0, Ordering::Relaxed);
         }
         self.longest_turn_us.store(0, Ordering::Relaxed);
+        self.commands.reset();
+        self.errors.reset();
     }
 }
 
 /// What one turn of a connection came to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct TurnCounts {
     /// Commands executed.
     pub commands: u64,
@@ -115,6 +148,20 @@ pub struct TurnCounts {
     pub published: u64,
     /// Messages delivered, one for each receiver.
     pub delivered: u64,
+    /// How long the commands took together.
+    pub command_ns: u64,
+    /// What each command came to.
+    pub by_command: Tallies,
+    /// Error replies by their first word.
+    pub by_error: ErrorTallies,
+}
+
+impl TurnCounts {
+    /// There was an error reply with this text, which has no `-` before it.
+    pub fn add_error(&mut self, text: &[u8]) {
+        self.errors += 1;
+        self.by_error.add(text);
+    }
 }
 
 #[cfg(test)]

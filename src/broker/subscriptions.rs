@@ -14,6 +14,7 @@ use crossbeam::utils::CachePadded;
 
 use crate::map::HashKeys;
 use crate::outbox::Outbox;
+use crate::pubsub::busiest::Busy;
 use crate::pubsub::channels::Channels;
 use crate::pubsub::fanout::{Cursor, Delivery, Fanout, Message, advance};
 use crate::pubsub::pattern_table::PatternTable;
@@ -60,9 +61,15 @@ pub enum Published {
 }
 
 impl Subscriptions {
-    /// An empty table.
+    /// An empty table that counts nothing.
     pub fn new(keys: HashKeys) -> Self {
-        let shards = || (0..SHARDS).map(|_| Shard::default()).collect();
+        Subscriptions::counting(keys, 0)
+    }
+
+    /// An empty table that counts what is published to so many channels of each kind, those that are published to most.
+    pub fn counting(keys: HashKeys, channels: usize) -> Self {
+        let channels = channels.div_ceil(SHARDS);
+        let shards = || (0..SHARDS).map(|_| Shard::new(Mutex::new(Channels::counting(channels)))).collect();
         Subscriptions {
             keys,
             global: shards(),
@@ -94,14 +101,16 @@ impl Subscriptions {
         let busy = index.is_some_and(|index| shard.is_busy(index));
         let applies = message.kind == ChannelKind::Global && self.pattern_count.load(Ordering::Acquire) > 0;
         let patterns = applies.then(|| self.patterns.read());
-        let receivers = index.map(|index| shard.receivers(index));
         let several = matches!(message.payload, Payload::Several(_));
         if several && let Some(patterns) = patterns.as_deref() {
-            let ways = if receivers.is_some() { 1 } else { 2 };
+            let ways = if index.is_some() { 1 } else { 2 };
             if busy || patterns.may_match(message.channel, ways, MAY_MATCH_BUDGET) {
                 return Published::Separately;
             }
         }
+        let (messages, bytes) = (message.payload.messages() as u64, message.payload.bytes() as u64);
+        shard.busiest.note(hash, message.channel, messages, bytes);
+        let receivers = index.map(|index| shard.receivers(index));
         // Several messages that wait for their turn must not meet a pattern that comes meanwhile: it was not asked above
         // whether they may go to it together.
         let mut cursor = Cursor::new(applies || !several);
@@ -235,6 +244,34 @@ impl Subscriptions {
         let hash = self.keys.hash(name);
         let shard = self.shards(kind)[shard_of(hash)].lock();
         shard.find(hash, name).map_or(0, |index| shard.receivers(index).len())
+    }
+
+    /// Shows the ids of a channel's own subscribers, from the slot at `first` on, at most `most` slots looked at. Returns
+    /// where to go on, or nothing at the end. (PUBSUB SUBSCRIBERS.)
+    pub fn for_each_subscriber(
+        &self,
+        kind: ChannelKind,
+        name: &[u8],
+        first: u32,
+        most: u32,
+        mut visit: impl FnMut(u64),
+    ) -> Option<u32> {
+        let hash = self.keys.hash(name);
+        let shard = self.shards(kind)[shard_of(hash)].lock();
+        let receivers = shard.receivers(shard.find(hash, name)?);
+        let next = first.saturating_add(most);
+        receivers.range(first, next).for_each(|(_, receiver)| visit(receiver.id()));
+        (next < receivers.end()).then_some(next)
+    }
+
+    /// The channels of one shard that were published to most; nothing behind the last shard. (PUBSUB STATS.)
+    pub fn busiest(&self, kind: ChannelKind, shard: usize) -> Option<Vec<Busy>> {
+        Some(self.shards(kind).get(shard)?.lock().busiest.channels().collect())
+    }
+
+    /// Begins anew to count what is published.
+    pub fn reset_busiest(&self) {
+        self.global.iter().chain(&self.shard).for_each(|shard| shard.lock().busiest.clear());
     }
 
     /// Number of distinct patterns. (PUBSUB NUMPAT.)

@@ -398,6 +398,7 @@ fn deliver<R>(budget: usize, act: impl FnOnce(&mut Delivery<'_>) -> R) -> R {
         overflowed: &mut overflowed,
         frame: &mut frame,
         budget,
+        delivered: 0,
     })
 }
 
@@ -457,6 +458,29 @@ fn who_takes_the_place_of_a_crowd_does_not_get_its_message() {
     replace_all_during_a_fan_out(Kind::Channel, "a", 1);
     // One of the budget goes for looking through the patterns.
     replace_all_during_a_fan_out(Kind::Pattern, "a*", 2);
+}
+
+#[test]
+fn a_delivery_counts_in_the_turn_in_which_it_happens() {
+    let table = Subscriptions::new(HashKeys::new([1, 2]));
+    let (publisher, receivers) = (Arc::new(Outbox::new(0)), [1, 2, 3].map(|id| Arc::new(Outbox::new(id))));
+    for receiver in &receivers {
+        table.subscribe(Kind::Channel, b"a", receiver, &mut Subscribed::default(), |_| ());
+    }
+    let mut payloads = Payloads::default();
+    (0..10).for_each(|_| payloads.push(b"x"));
+    let message = Message { kind: ChannelKind::Global, channel: b"a", payload: Payload::Several(&payloads) };
+    let first = deliver(2, |delivery| {
+        assert_eq!(table.publish(message, &publisher, delivery), Published::Unfinished);
+        delivery.delivered
+    });
+    // Whatever has become of the publisher meanwhile.
+    drop(publisher);
+    let second = deliver(5, |delivery| {
+        assert!(!table.continue_fanout(delivery));
+        delivery.delivered
+    });
+    assert_eq!((first, second), (20, 10));
 }
 
 #[test]

@@ -5,16 +5,16 @@
 use super::spec::{Action, Flags, Group, Row};
 use super::subscribe::NAMES_PER_TURN;
 use super::{Context, Error, Flow, Progress, Resume, resume_now};
+use crate::broker::clients::Mark;
 use crate::broker::session::ReplyMode;
+use crate::broker::stats::Counter;
+use crate::config::REDIS_VERSION;
 use crate::pubsub::Kind;
 use crate::resp::Protocol;
 use crate::resp::request::{Request, parse_integer};
 use crate::sync::atomic::Ordering;
 
 const ALWAYS: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST);
-
-/// Redis's version whose behaviour this is. Clients decide by it what they may send.
-pub(super) const REDIS_VERSION: &str = "7.2.4";
 
 /// The rows of this group.
 pub(super) const ROWS: &[Row] = &[
@@ -24,6 +24,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: ALWAYS.and(Flags::NO_AUTH).and(Flags::SENTINEL).and(Flags::ALLOW_BUSY),
         summary: "Handshakes with the server: protocol version, authentication, name.",
         action: Action::Run(hello),
+        since: "6.0.0",
+        syntax: "[protover:integer [AUTH username password] [SETNAME clientname]]",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -32,6 +34,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: ALWAYS.and(Flags::NO_AUTH).and(Flags::SENTINEL).and(Flags::ALLOW_BUSY),
         summary: "Authenticates the connection.",
         action: Action::Run(auth),
+        since: "1.0.0",
+        syntax: "[username] password",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -40,6 +44,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::FAST.and(Flags::SENTINEL).and(Flags::SUBSCRIBED_MODE),
         summary: "Returns the server's liveliness response.",
         action: Action::Run(ping),
+        since: "1.0.0",
+        syntax: "[message]",
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         ..Row::of(Group::Connection)
     },
     Row {
@@ -51,6 +58,8 @@ pub(super) const ROWS: &[Row] = &[
             context.reply().bulk(request.argument(1));
             Ok(Flow::Done)
         }),
+        since: "1.0.0",
+        syntax: "message",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -66,6 +75,7 @@ pub(super) const ROWS: &[Row] = &[
             context.session.closing = true;
             context.ok()
         }),
+        since: "1.0.0",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -78,6 +88,7 @@ pub(super) const ROWS: &[Row] = &[
             .and(Flags::NOT_QUEUED),
         summary: "Resets the connection to the state in which it began.",
         action: Action::Run(reset),
+        since: "6.2.0",
         ..Row::of(Group::Connection)
     },
     Row {
@@ -86,6 +97,8 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
         summary: "Changes the selected database, which has no meaning for publish and subscribe.",
         action: Action::Run(select),
+        since: "1.0.0",
+        syntax: "index:integer",
         ..Row::of(Group::Connection)
     },
 ];
@@ -192,6 +205,7 @@ fn log_in(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> Result<(),
     // Digests are compared, so that the time taken tells nothing about the password.
     let right = expected.is_empty() || Sha256::digest(expected) == Sha256::digest(password);
     if user != b"default" || !right {
+        context.broker.stats.add(context.session.id(), Counter::AuthenticationsDenied, 1);
         return Err(Error::WrongPassword);
     }
     context.session.authenticated = true;
@@ -238,7 +252,8 @@ impl Resume for ResetRest {
 }
 
 fn finish_reset(context: &mut Context<'_>) {
-    *context.transaction = None;
+    super::transaction::take(context);
+    context.broker.monitors.remove(&context.session.client);
     let session = &mut *context.session;
     // A reply that is to be skipped is this one.
     if session.reply_mode != ReplyMode::Skip {
@@ -246,7 +261,9 @@ fn finish_reset(context: &mut Context<'_>) {
     }
     session.authenticated = session.config().requirepass.is_empty();
     session.set_protocol(Protocol::Resp2);
-    session.client.queued.store(-1, Ordering::Relaxed);
+    session.client.set_tracking(None);
+    session.client.mark(Mark::NoEvict, false);
+    session.client.mark(Mark::NoTouch, false);
     session.client.database.store(0, Ordering::Relaxed);
     session.client.update_names(|names| names.name.clear());
     context.reply().simple("RESET");
@@ -254,6 +271,10 @@ fn finish_reset(context: &mut Context<'_>) {
 
 fn select(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let database = parse_integer(request.argument(1)).ok_or(Error::NotInteger)?;
+    let (least, most) = (i64::from(i32::MIN), i64::from(i32::MAX));
+    if !(least..=most).contains(&database) {
+        return Err(Error::OutOfRange { least, most });
+    }
     let databases = context.session.config().databases;
     let database = u32::try_from(database).ok().filter(|database| *database < databases);
     let database = database.ok_or(Error::DatabaseOutOfRange)?;

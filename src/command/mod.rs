@@ -1,41 +1,63 @@
 //! From a request to its reply.
 //!
-//! Owns dispatch: the checks that every command passes, in Redis's order (`processCommand`), the one place where
-//! rights are checked, and the rule that a reply is appended to the client's output whole. Must not know sockets or
-//! wait. Start with [`Interpreter::execute`].
+//! Owns dispatch, and the rule that a reply is appended to the client's output whole. The checks that every command passes
+//! are in [`admit`]. Must not know sockets or wait. Start with [`Interpreter::execute`].
 
+mod admit;
+mod calls;
+mod catalog;
+mod categories;
 mod client;
+mod cluster;
+mod config;
 mod connection;
 mod debug;
+mod docs;
 mod error;
 mod help;
 mod info;
+mod keys;
+mod keyspace;
+mod latency;
+mod memory;
+mod monitor;
+mod names;
 mod publish;
 mod pubsub;
+mod redact;
+mod redis;
+mod scripting;
+mod server;
+mod shutdown;
+mod slowlog;
 mod spec;
 mod subscribe;
+mod syntax;
 pub mod table;
 mod transaction;
 
 use std::collections::VecDeque;
 use std::task::Waker;
+use std::time::Duration;
 
+pub use client::describe;
 pub use error::Error;
 pub use spec::{Action, Flags, Handler, Row};
 
 use crate::broker::Broker;
+use crate::broker::clients::Mark;
 use crate::broker::session::{ReplyMode, Session};
 use crate::broker::stats::TurnCounts;
-use crate::outbox::Refused;
+use crate::outbox::{CloseReason, Refused};
 use crate::pubsub::fanout::Delivery;
-use crate::resp::Protocol;
 use crate::resp::push::FrameBuffer;
 use crate::resp::reply::Reply;
 use crate::resp::request::Request;
 use crate::sync::atomic::Ordering;
 use crate::time::Now;
+use admit::{Admitted, admit, authorize};
+use calls::Call;
 use publish::{Burst, deliver_burst};
-use table::Found;
 use transaction::Transaction;
 
 /// Receivers that one publish reaches in its own turn. A larger fan-out goes on in turns of the flush task. About
@@ -60,8 +82,14 @@ pub struct Workspace {
     pub pushes: usize,
     /// What the turn came to.
     pub counts: TurnCounts,
+    /// When the command goes on that [sleeps](Progress::Sleep), counted from the start of the process.
+    pub wake_at: Duration,
     burst: Burst,
     frame: FrameBuffer,
+    /// When the latest command ended, if nothing but decoding was done since.
+    ended: Option<Duration>,
+    /// Which command the burst is of, and when it began.
+    gathered: Option<(u16, Option<Duration>)>,
 }
 
 impl Drop for Workspace {
@@ -106,6 +134,12 @@ impl Context<'_> {
         Ok(Flow::Done)
     }
 
+    /// Closes the client as one that goes over its output limit: its reply is longer than this command's may be.
+    fn close_for_reply(&mut self) {
+        self.workspace.overflowed.push(self.session.id());
+        self.workspace.ready.extend(self.session.outbox().close(CloseReason::OutputLimit));
+    }
+
     /// What a delivery needs.
     fn delivery(&mut self) -> Delivery<'_> {
         Delivery {
@@ -115,6 +149,7 @@ impl Context<'_> {
             overflowed: &mut self.workspace.overflowed,
             frame: &mut self.workspace.frame,
             budget: FANOUT_BUDGET,
+            delivered: 0,
         }
     }
 }
@@ -140,7 +175,7 @@ pub trait Resume: Send {
 fn resume_now(context: &mut Context<'_>, mut work: impl Resume + 'static) -> Result<Flow, Error> {
     Ok(match work.resume(context)? {
         Progress::Done => Flow::Done,
-        Progress::Yield | Progress::Wait => Flow::Later(Box::new(work)),
+        Progress::Yield | Progress::Wait | Progress::Sleep => Flow::Later(Box::new(work)),
     })
 }
 
@@ -153,6 +188,8 @@ pub enum Progress {
     Yield,
     /// A fan-out must end first; go on when the outbox says so.
     Wait,
+    /// Go on at [`Workspace::wake_at`].
+    Sleep,
 }
 
 /// Executes a client's requests, one after the other.
@@ -160,12 +197,13 @@ pub struct Interpreter {
     /// The client.
     pub session: Session,
     transaction: Option<Box<Transaction>>,
-    suspended: Option<Suspended>,
+    suspended: Option<Box<Suspended>>,
 }
 
 /// A command that has more to do.
 struct Suspended {
     work: Box<dyn Resume>,
+    call: Call,
     /// What it has replied so far: it goes out when it is whole.
     partial: Vec<u8>,
     confirms: bool,
@@ -189,8 +227,8 @@ impl Interpreter {
         Context { broker, session, transaction, workspace, now, executing: false }
     }
 
-    /// Executes a request as far as the turn's budget goes. False: what was published before it must be delivered
-    /// first, and that takes another turn; the request has not been looked at.
+    /// Executes a request as far as the turn's budget goes. False: it is to be executed later, when what was published
+    /// before it is delivered, which takes another turn, or when a pause is over.
     pub fn execute(
         &mut self,
         broker: &Broker,
@@ -208,27 +246,42 @@ impl Interpreter {
         workspace.spend(1);
         let start = workspace.reply.len();
         let mut context = self.context(broker, workspace, now);
-        let Some(found) = admit(&mut context, request) else {
-            self.finish(workspace, now, start, false, false);
-            return true;
+        let found = match admit(&mut context, request) {
+            Admitted::Now(found) => found,
+            Admitted::Never => {
+                self.finish(workspace, now, start, false, false);
+                return true;
+            }
+            Admitted::Later => return false,
         };
         let row = found.row;
         context.session.client.last_command.store(found.number, Ordering::Relaxed);
-        context.workspace.counts.commands += 1;
         let holds = row.flags.has(Flags::DELIVERS)
             && (context.session.is_subscribed() || context.transaction.is_some());
         let confirms = row.flags.has(Flags::CONFIRMS);
         if holds {
             context.session.outbox().hold();
         }
+        let began = context.begin();
         match run(&mut context, row, request) {
-            Ok(Flow::Done) => self.finish(workspace, now, start, confirms, holds),
-            Ok(Flow::Later(work)) => self.suspend(workspace, work, start, confirms, holds),
+            Ok(Flow::Done) => {
+                context.ended(found, began, request, false);
+                self.finish(workspace, now, start, confirms, holds);
+            }
+            Ok(Flow::Later(work)) => {
+                let call = context.interrupted(found, began, request);
+                self.suspend(workspace, (work, call), start, confirms, holds);
+            }
             Err(error) => {
+                context.ended(found, began, request, true);
                 fail(&mut context, &error);
                 self.finish(workspace, now, start, confirms, holds);
             }
         }
+        let mut context = self.context(broker, workspace, now);
+        client::forget_caching(&context, row);
+        // Behind the reply, as in Redis: a monitor sees its own commands too.
+        monitor::show(&mut context, row, request);
         true
     }
 
@@ -241,10 +294,14 @@ impl Interpreter {
         let start = workspace.reply.len();
         let mut context = self.context(broker, workspace, now);
         match deliver_burst(&mut context) {
-            Ok(Flow::Done) => {}
-            Ok(Flow::Later(work)) => self.suspend(workspace, work, start, false, false),
+            Ok(Flow::Done) => context.burst_ended(),
+            Ok(Flow::Later(work)) => {
+                let call = context.burst_interrupted();
+                self.suspend(workspace, (work, call), start, false, false);
+            }
             Err(error) => fail(&mut context, &error),
         }
+        workspace.burst.clear();
     }
 
     /// Goes on with the command that has more to do.
@@ -257,15 +314,21 @@ impl Interpreter {
             workspace.reply.append(&mut suspended.partial);
         }
         let mut context = self.context(broker, workspace, now);
-        match suspended.work.resume(&mut context) {
-            Ok(Progress::Done) => {}
+        let began = context.begin();
+        let outcome = suspended.work.resume(&mut context);
+        suspended.call.spent += context.since(began);
+        match outcome {
+            Ok(Progress::Done) => context.call_ended(&mut suspended.call, false),
             Ok(progress) => {
                 suspended.partial = take_from(&mut workspace.reply, start);
                 suspended.progress = progress;
                 self.suspended = Some(suspended);
                 return;
             }
-            Err(error) => fail(&mut context, &error),
+            Err(error) => {
+                context.call_ended(&mut suspended.call, true);
+                fail(&mut context, &error);
+            }
         }
         self.finish(workspace, now, start, suspended.confirms, suspended.holds);
     }
@@ -273,18 +336,19 @@ impl Interpreter {
     fn suspend(
         &mut self,
         workspace: &mut Workspace,
-        work: Box<dyn Resume>,
+        (work, call): (Box<dyn Resume>, Call),
         start: usize,
         confirms: bool,
         holds: bool,
     ) {
         let partial = take_from(&mut workspace.reply, start);
-        self.suspended = Some(Suspended { work, partial, confirms, holds, progress: Progress::Yield });
+        let suspended = Suspended { work, call, partial, confirms, holds, progress: Progress::Yield };
+        self.suspended = Some(Box::new(suspended));
     }
 
     fn finish(&mut self, workspace: &mut Workspace, now: Now, start: usize, confirms: bool, holds: bool) {
         drop_unwanted(&mut self.session, workspace, start, confirms);
-        if holds || self.session.is_subscribed() {
+        if holds || self.session.is_subscribed() || self.session.client.is(Mark::Monitor) {
             // Others deliver to this client at any time: each reply takes its place before the next message.
             flush(&self.session, workspace, now);
         }
@@ -304,6 +368,8 @@ pub fn flush(session: &Session, workspace: &mut Workspace, now: Now) -> usize {
     if workspace.reply.is_empty() {
         return session.outbox().waiting();
     }
+    // Copying many replies is not the next command's doing.
+    workspace.ended = None;
     let pushed = session.outbox().push_replies(&workspace.reply, &session.output_limit(), now);
     workspace.reply.clear();
     workspace.reply.shrink_to(REPLY_BYTES_KEPT);
@@ -326,95 +392,24 @@ fn drop_unwanted(session: &mut Session, workspace: &mut Workspace, start: usize,
     }
 }
 
-/// The checks that every command passes. `None`: it was queued by MULTI, or refused.
-fn admit(context: &mut Context<'_>, request: Request<'_>) -> Option<Found> {
-    let found = match find(request) {
-        Ok(found) => found,
-        Err(error) => {
-            refuse(context, &error);
-            return None;
-        }
-    };
-    let error = match check(context, found, request) {
-        Ok(true) => return Some(found),
-        Ok(false) => return None,
-        Err(error) => error,
-    };
-    if found.row.name == "exec" {
-        transaction::take(context);
-        refuse(context, &Error::ExecRefused(error.text()));
-    } else {
-        refuse(context, &error);
-    }
-    None
-}
-
-/// Whether the command is to run now; if not, it was queued.
-fn check(context: &mut Context<'_>, found: Found, request: Request<'_>) -> Result<bool, Error> {
-    let row = found.row;
-    if !row.accepts(request.len()) {
-        return Err(Error::WrongArity(row.name));
-    }
-    authorize(context.session, row, request)?;
-    let in_transaction = context.transaction.is_some();
-    if in_transaction && row.flags.has(Flags::NO_MULTI) {
-        return Err(Error::NotAllowedInTransaction);
-    }
-    let subscribed_mode = context.session.protocol == Protocol::Resp2 && context.session.is_subscribed();
-    if subscribed_mode && !row.flags.has(Flags::SUBSCRIBED_MODE) {
-        return Err(Error::SubscribedMode(row.name));
-    }
-    match context.transaction.as_deref_mut() {
-        Some(transaction) if !row.flags.has(Flags::NOT_QUEUED) => {
-            transaction.queue(context.session, found, request)?;
-            context.reply().simple("QUEUED");
-            Ok(false)
-        }
-        _ => Ok(true),
-    }
-}
-
-/// The row that a request means.
-fn find(request: Request<'_>) -> Result<Found, Error> {
-    let name = request.argument(0);
-    let Some(found) = table::find(name) else {
-        let http = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
-        return Err(if http { Error::CrossProtocol } else { Error::unknown_command(request) });
-    };
-    if !matches!(found.row.action, Action::Subcommands(_)) {
-        return Ok(found);
-    }
-    if request.len() < 2 {
-        return Err(Error::WrongArity(found.row.name));
-    }
-    table::find_subcommand(found.row, request.argument(1)).ok_or_else(|| Error::UnknownSubcommand {
-        name: request.argument(1).to_vec(),
-        container: found.row.name,
-    })
-}
-
-/// Whether the client may do this. Every way to a handler leads through here, EXEC's included.
-fn authorize(session: &Session, row: &Row, _request: Request<'_>) -> Result<(), Error> {
-    if !session.authenticated && !row.flags.has(Flags::NO_AUTH) {
-        return Err(Error::NoAuth);
-    }
-    Ok(())
-}
-
 fn run(context: &mut Context<'_>, row: &Row, request: Request<'_>) -> Result<Flow, Error> {
     match row.action {
-        Action::Run(handler) => handler(context, request),
-        Action::Subcommands(_) => Err(Error::WrongArity(row.name)),
+        Action::Run(handler) | Action::RunOrSubcommands(handler, _) => handler(context, request),
+        Action::Refuse(error) => Err(error.clone()),
+        Action::Subcommands(_) | Action::Unserved => Err(Error::WrongArity(row.name)),
     }
 }
 
 /// Replies with an error of a command that ran.
 fn fail(context: &mut Context<'_>, error: &Error) {
-    context.workspace.counts.errors += 1;
-    context.reply().error(&error.text());
+    let text = error.text();
+    context.workspace.counts.add_error(&text);
+    context.settle_if_full();
+    context.reply().error(&text);
 }
 
-/// Replies with the error of a command that did not get to run: a transaction cannot succeed without it.
+/// Replies with the error of a command that did not get to run: a transaction cannot succeed without it. Every rejected
+/// call comes through here.
 fn refuse(context: &mut Context<'_>, error: &Error) {
     match error {
         Error::CrossProtocol => {

@@ -5,8 +5,9 @@
 
 use bytes::Bytes;
 
+use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume, resume_now};
+use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume, monitor, resume_now};
 use crate::broker::session::ReplyMode;
 use crate::broker::subscriptions::Published;
 use crate::pubsub::fanout::{Message, shared_if_large};
@@ -22,8 +23,12 @@ const FRAME_OVERHEAD_BYTES: usize = 40;
 /// Messages that cost a receiver's outbox as much as the push itself, in the turn's budget.
 const MESSAGES_PER_UNIT: usize = 16;
 
-const PUBLISHING: Flags =
-    Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::DELIVERS);
+const PUBLISHING: Flags = Flags::PUBSUB
+    .and(Flags::LOADING)
+    .and(Flags::STALE)
+    .and(Flags::FAST)
+    .and(Flags::MAY_REPLICATE)
+    .and(Flags::DELIVERS);
 
 /// The rows of this group.
 pub(super) const ROWS: &[Row] = &[
@@ -33,6 +38,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: PUBLISHING,
         summary: "Posts a message to a channel.",
         action: Action::Run(|context, request| publish(context, request, ChannelKind::Global)),
+        since: "2.0.0",
+        syntax: "channel message",
+        complexity: "O(N) where N is the number of receivers; a pattern that does not match costs next to nothing.",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -41,6 +49,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: PUBLISHING,
         summary: "Posts a message to a shard channel.",
         action: Action::Run(|context, request| publish(context, request, ChannelKind::Shard)),
+        since: "7.0.0",
+        syntax: "shardchannel message",
+        complexity: "O(N) where N is the number of receivers.",
+        keys: &[key(1, "not_key")],
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -48,16 +60,23 @@ pub(super) const ROWS: &[Row] = &[
         arity: -3,
         flags: PUBLISHING,
         summary: "Posts one message to several channels.",
-        action: Action::Run(mpublish),
+        action: Action::Run(|context, request| {
+            publish_to_each(context, request, Spread { payload: 1, next: 2, counted: true })
+        }),
+        since: "0.1.0",
+        syntax: "message channel [channel ...]",
+        complexity: "O(N) where N is the number of channels and of receivers.",
         ..Row::of(Group::Pubsub)
     },
 ];
 
 /// Messages that one client publishes to one channel without anything in between, waiting to be delivered together. It
 /// ends with the client's next other command, or with the turn; then all of them are answered.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Burst {
     kind: ChannelKind,
+    /// The first command's name as it was sent.
+    name: Vec<u8>,
     channel: Vec<u8>,
     payloads: Payloads,
     bytes: usize,
@@ -81,9 +100,12 @@ impl Burst {
             && self.bytes + frame_bytes(&self.channel, request.argument(2)) <= BURST_BYTES_MAX
     }
 
-    fn push(&mut self, kind: ChannelKind, channel: &[u8], payload: &[u8]) {
+    fn push(&mut self, kind: ChannelKind, request: Request<'_>) {
+        let (channel, payload) = (request.argument(1), request.argument(2));
         if self.is_empty() {
             self.kind = kind;
+            self.name.clear();
+            self.name.extend_from_slice(request.argument(0));
             self.channel.clear();
             self.channel.extend_from_slice(channel);
         }
@@ -91,9 +113,19 @@ impl Burst {
         self.bytes += frame_bytes(channel, payload);
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.payloads.clear();
         self.bytes = 0;
+    }
+
+    /// Number of publishes.
+    pub(super) fn len(&self) -> usize {
+        self.payloads.len()
+    }
+
+    /// The publishes, each as it was sent.
+    pub(super) fn requests(&self) -> impl Iterator<Item = [&[u8]; 3]> {
+        (0..self.len()).map(|index| [&self.name[..], &self.channel, self.payloads.get(index)])
     }
 }
 
@@ -108,26 +140,27 @@ fn publish(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -
     let session = &context.session;
     let plain = !context.executing && !session.is_subscribed() && session.reply_mode == ReplyMode::On;
     if plain && payload.len() < SHARED_PAYLOAD_BYTES && frame_bytes(channel, payload) <= BURST_BYTES_MAX {
-        context.workspace.burst.push(kind, channel, payload);
+        context.workspace.burst.push(kind, request);
         return Ok(Flow::Done);
     }
     let published = publish_one(context, kind, channel, payload);
     Ok(answer(context, published, 1))
 }
 
-/// Delivers the burst and answers its publishes.
+/// Delivers the burst and answers its publishes. It is left as it is, for whoever accounts for it.
 pub(super) fn deliver_burst(context: &mut Context<'_>) -> Result<Flow, Error> {
-    let mut burst = std::mem::take(&mut context.workspace.burst);
+    let burst = std::mem::take(&mut context.workspace.burst);
     let messages = burst.payloads.len();
     let payload =
         if messages == 1 { Payload::Small(burst.payloads.get(0)) } else { Payload::Several(&burst.payloads) };
     let published = deliver(context, burst.kind, &burst.channel, payload);
-    if published == Published::Separately {
-        return resume_now(context, BurstRest { burst, next: 0, waits: false });
-    }
-    burst.clear();
+    let flow = if published == Published::Separately {
+        resume_now(context, BurstRest { burst: burst.clone(), next: 0, waits: false })
+    } else {
+        Ok(answer(context, published, messages))
+    };
     context.workspace.burst = burst;
-    Ok(answer(context, published, messages))
+    flow
 }
 
 /// Publishes of a burst that are delivered one at a time.
@@ -195,16 +228,14 @@ fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload
     let mut delivery = context.delivery();
     let published =
         broker.subscriptions.publish(Message { kind, channel, payload }, &publisher, &mut delivery);
-    let receivers = FANOUT_BUDGET - delivery.budget;
+    let (receivers, delivered) = (FANOUT_BUDGET - delivery.budget, delivery.delivered);
     let messages = payload.messages();
     context.workspace.pushes += receivers;
     context.workspace.spend(receivers * (1 + messages / MESSAGES_PER_UNIT));
     if published != Published::Separately {
         context.workspace.counts.published += messages as u64;
     }
-    if let Published::Delivered(receivers) = published {
-        context.workspace.counts.delivered += receivers * messages as u64;
-    }
+    context.workspace.counts.delivered += delivered;
     published
 }
 
@@ -216,7 +247,6 @@ struct PublishRest {
 impl Resume for PublishRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
         let Some(receivers) = context.session.outbox().take_completion() else { return Ok(Progress::Wait) };
-        context.workspace.counts.delivered += receivers * self.messages as u64;
         for _ in 0..self.messages {
             context.reply().integer(receivers as i64);
         }
@@ -224,60 +254,94 @@ impl Resume for PublishRest {
     }
 }
 
-fn mpublish(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
-    for channel in request.arguments_from(2) {
+/// One message to several channels: where in the request they stand.
+#[derive(Clone, Copy)]
+pub(super) struct Spread {
+    /// The argument that is the message.
+    pub(super) payload: usize,
+    /// The argument that is the next channel; all from there on are channels.
+    pub(super) next: usize,
+    /// The receivers of each channel are told. Otherwise the reply is null.
+    pub(super) counted: bool,
+}
+
+/// Publishes the message to each channel in turn. A channel that is refused refuses all.
+pub(super) fn publish_to_each(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    mut spread: Spread,
+) -> Result<Flow, Error> {
+    for channel in request.arguments_from(spread.next) {
         check_name(context, channel)?;
     }
-    context.reply().array(request.len() - 2);
-    let shared = shared_if_large(request.argument(1));
-    let mut next = 2;
-    let progress = mpublish_some(context, request, shared.as_ref(), &mut next);
+    if spread.counted {
+        context.reply().array(request.len() - spread.next);
+    }
+    let shared = shared_if_large(request.argument(spread.payload));
+    let progress = spread_some(context, request, shared.as_ref(), &mut spread);
     if progress == Progress::Done {
         return Ok(Flow::Done);
     }
     let waits = progress == Progress::Wait;
-    Ok(Flow::Later(Box::new(MpublishRest { request: request.to_owned(), shared, next, waits })))
+    Ok(Flow::Later(Box::new(SpreadRest { request: request.to_owned(), shared, spread, waits })))
 }
 
 /// Publishes to the channels from `next` on. `Wait`: the one before `next` is not finished.
-fn mpublish_some(
+fn spread_some(
     context: &mut Context<'_>,
     request: Request<'_>,
     shared: Option<&Bytes>,
-    next: &mut usize,
+    spread: &mut Spread,
 ) -> Progress {
-    let payload = shared.map_or(Payload::Small(request.argument(1)), Payload::Shared);
-    while *next < request.len() {
+    let payload = shared.map_or(Payload::Small(request.argument(spread.payload)), Payload::Shared);
+    while spread.next < request.len() {
         if context.workspace.budget == 0 {
             return Progress::Yield;
         }
         context.workspace.spend(1);
-        let published = deliver(context, ChannelKind::Global, request.argument(*next), payload);
-        *next += 1;
+        let channel = request.argument(spread.next);
+        let began = if spread.counted { None } else { context.begin() };
+        if !spread.counted {
+            monitor::show_called(context, [b"publish", channel, request.argument(spread.payload)]);
+        }
+        let published = deliver(context, ChannelKind::Global, channel, payload);
+        if !spread.counted {
+            context.published_by_script(began);
+        }
+        spread.next += 1;
         match published {
-            Published::Delivered(receivers) => context.reply().integer(receivers as i64),
+            Published::Delivered(receivers) if spread.counted => context.reply().integer(receivers as i64),
+            Published::Delivered(_) => {}
             Published::Unfinished => return Progress::Wait,
             Published::Separately => unreachable!("only several messages are told to go separately"),
         }
     }
+    if !spread.counted {
+        context.reply().null();
+    }
     Progress::Done
 }
 
-struct MpublishRest {
+struct SpreadRest {
     request: OwnedRequest,
     /// The payload, if it is large: one copy for all channels.
     shared: Option<Bytes>,
-    next: usize,
+    spread: Spread,
     waits: bool,
 }
 
-impl Resume for MpublishRest {
+impl Resume for SpreadRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        if self.waits && (PublishRest { messages: 1 }).resume(context)? == Progress::Wait {
-            return Ok(Progress::Wait);
+        if self.waits {
+            let Some(receivers) = context.session.outbox().take_completion() else {
+                return Ok(Progress::Wait);
+            };
+            if self.spread.counted {
+                context.reply().integer(receivers as i64);
+            }
         }
         let progress =
-            mpublish_some(context, self.request.as_request(), self.shared.as_ref(), &mut self.next);
+            spread_some(context, self.request.as_request(), self.shared.as_ref(), &mut self.spread);
         self.waits = progress == Progress::Wait;
         Ok(progress)
     }

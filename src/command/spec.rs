@@ -3,6 +3,9 @@
 //! Owns the row's type. Dispatch, COMMAND, statistics and documentation read rows and repeat nothing of them. The facts
 //! (name, arity, flags, positions) are those of Redis's own command table where the command is Redis's.
 
+use super::categories::Categories;
+use super::keys::KeySpec;
+use super::names::{Names, bits, names_of};
 use super::{Context, Error, Flow};
 use crate::resp::request::Request;
 
@@ -41,6 +44,14 @@ impl Flags {
     pub const SKIP_SLOWLOG: Flags = Flags(1 << 10);
     /// Redis `sentinel`.
     pub const SENTINEL: Flags = Flags(1 << 11);
+    /// Redis `write`.
+    pub const WRITE: Flags = Flags(1 << 12);
+    /// Redis `readonly`.
+    pub const READONLY: Flags = Flags(1 << 13);
+    /// Redis `no_async_loading`.
+    pub const NO_ASYNC_LOADING: Flags = Flags(1 << 14);
+    /// Redis `skip_monitor`: not shown to clients in MONITOR mode. Administrative commands are not either.
+    pub const SKIP_MONITOR: Flags = Flags(1 << 15);
     /// Allowed to a RESP2 client that has subscriptions.
     pub const SUBSCRIBED_MODE: Flags = Flags(1 << 16);
     /// Executed inside MULTI at once instead of being queued.
@@ -49,6 +60,48 @@ impl Flags {
     pub const DELIVERS: Flags = Flags(1 << 18);
     /// Replies with confirmations, which CLIENT REPLY does not silence.
     pub const CONFIRMS: Flags = Flags(1 << 19);
+    /// Redis `no_mandatory_keys`: may be called without keys.
+    pub const NO_MANDATORY_KEYS: Flags = Flags(1 << 20);
+    /// Redis `may_replicate`, which COMMAND INFO does not show: held up by CLIENT PAUSE WRITE.
+    pub const MAY_REPLICATE: Flags = Flags(1 << 22);
+    /// Redis `protected`, which COMMAND INFO does not show: an option says who may use it.
+    pub const PROTECTED: Flags = Flags(1 << 23);
+    /// Redis `denyoom`.
+    pub const DENY_OOM: Flags = Flags(1 << 21);
+    /// Redis `asking`.
+    pub const ASKING: Flags = Flags(1 << 24);
+
+    /// Those that COMMAND shows, in Redis's order.
+    const NAMES: Names = &[
+        ("write", Flags::WRITE.0),
+        ("readonly", Flags::READONLY.0),
+        ("denyoom", Flags::DENY_OOM.0),
+        ("admin", Flags::ADMIN.0),
+        ("pubsub", Flags::PUBSUB.0),
+        ("noscript", Flags::NOSCRIPT.0),
+        ("blocking", Flags::BLOCKING.0),
+        ("loading", Flags::LOADING.0),
+        ("stale", Flags::STALE.0),
+        ("skip_monitor", Flags::SKIP_MONITOR.0),
+        ("skip_slowlog", Flags::SKIP_SLOWLOG.0),
+        ("asking", Flags::ASKING.0),
+        ("fast", Flags::FAST.0),
+        ("no_auth", Flags::NO_AUTH.0),
+        ("no_mandatory_keys", Flags::NO_MANDATORY_KEYS.0),
+        ("no_async_loading", Flags::NO_ASYNC_LOADING.0),
+        ("no_multi", Flags::NO_MULTI.0),
+        ("allow_busy", Flags::ALLOW_BUSY.0),
+    ];
+
+    /// The flags with these of Redis's names, separated by spaces.
+    pub(super) const fn of(names: &str) -> Flags {
+        Flags(bits(names, Flags::NAMES))
+    }
+
+    /// Redis's names of those that have one, in Redis's order.
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> + Clone {
+        names_of(self.0, Flags::NAMES)
+    }
 
     /// Both sets of facts.
     pub const fn and(self, other: Flags) -> Flags {
@@ -59,6 +112,11 @@ impl Flags {
     pub const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
     }
+
+    /// Whether any of `other` holds.
+    pub const fn has_any(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
+    }
 }
 
 /// What happens when the command is called.
@@ -68,18 +126,58 @@ pub enum Action {
     Run(Handler),
     /// The first argument names one of these.
     Subcommands(&'static [Row]),
+    /// It is known, and answered with this error, as Redis does while it is not set up for it.
+    Refuse(&'static Error),
+    /// The same, and without an argument the handler runs.
+    RunOrSubcommands(Handler, &'static [Row]),
+    /// It is Redis's, and answered as if nobody knew it.
+    Unserved,
 }
 
-/// Redis's grouping of commands: by it COMMAND DOCS and help are ordered, and each is an ACL category.
+/// Redis's grouping of commands, by which COMMAND DOCS and help are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Group {
+    Bitmap,
+    Cluster,
     Connection,
     Generic,
+    Geo,
+    Hash,
+    Hyperloglog,
+    List,
     Pubsub,
     Scripting,
     Server,
+    Set,
+    SortedSet,
+    Stream,
+    String,
     Transactions,
+}
+
+impl Group {
+    /// Its name in COMMAND DOCS.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Bitmap => "bitmap",
+            Group::Cluster => "cluster",
+            Group::Connection => "connection",
+            Group::Generic => "generic",
+            Group::Geo => "geo",
+            Group::Hash => "hash",
+            Group::Hyperloglog => "hyperloglog",
+            Group::List => "list",
+            Group::Pubsub => "pubsub",
+            Group::Scripting => "scripting",
+            Group::Server => "server",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Stream => "stream",
+            Group::String => "string",
+            Group::Transactions => "transactions",
+        }
+    }
 }
 
 /// One command, or one subcommand of a container.
@@ -96,12 +194,77 @@ pub struct Row {
     pub action: Action,
     /// Where it belongs.
     pub group: Group,
+    /// Version in which it came: Redis's, or ours if the command is.
+    pub since: &'static str,
+    /// Its arguments, as COMMAND DOCS and help show them; the notation is that of `syntax`.
+    pub syntax: &'static str,
+    /// How the time it takes grows, where that is worth a line.
+    pub complexity: &'static str,
+    /// Where its keys are.
+    pub keys: &'static [KeySpec],
+    /// Redis's hints for proxies in front of a cluster.
+    pub tips: &'static [&'static str],
+    /// ACL categories that do not follow from the flags: usually the group's.
+    pub explicit_categories: Categories,
 }
 
 impl Row {
-    /// A row without anything but its group, for the rest of another.
+    /// A row without anything but its group, for the rest of another. One that is served says at least its name, arity,
+    /// flags, summary, action and since when it is; its syntax if it has arguments, and what else Redis says of it: keys,
+    /// tips and categories, which stand in `redis` until it is served.
     pub(super) const fn of(group: Group) -> Row {
-        Row { name: "", arity: 0, flags: Flags::NONE, summary: "", action: Action::Subcommands(&[]), group }
+        Row {
+            name: "",
+            arity: 0,
+            flags: Flags::NONE,
+            summary: "",
+            action: Action::Unserved,
+            group,
+            since: "",
+            syntax: "",
+            complexity: "",
+            keys: &[],
+            tips: &[],
+            explicit_categories: group.categories(),
+        }
+    }
+
+    /// The subcommands that are served.
+    pub fn subcommands(&self) -> &'static [Row] {
+        match self.action {
+            Action::Subcommands(rows) | Action::RunOrSubcommands(_, rows) => rows,
+            Action::Run(_) | Action::Refuse(_) | Action::Unserved => &[],
+        }
+    }
+
+    /// Whether it stands in a container.
+    pub fn is_subcommand(&self) -> bool {
+        self.name.contains('|')
+    }
+
+    /// Whether it, or a subcommand of it, does something.
+    pub fn is_served(&self) -> bool {
+        self.is_called() || self.subcommands().iter().any(Row::is_called)
+    }
+
+    /// Whether it is answered as if nobody knew it.
+    pub fn is_unserved(&self) -> bool {
+        matches!(self.action, Action::Unserved)
+    }
+
+    /// In these ACL categories instead of the group's.
+    pub(super) const fn in_categories(self, names: &str) -> Row {
+        Row { explicit_categories: Categories::of(names), ..self }
+    }
+
+    /// With hints for proxies.
+    pub(super) const fn with_tips(self, tips: &'static [&'static str]) -> Row {
+        Row { tips, ..self }
+    }
+
+    /// Whether it can be called, and not only one of its subcommands.
+    pub fn is_called(&self) -> bool {
+        matches!(self.action, Action::Run(_) | Action::RunOrSubcommands(..))
     }
 
     /// The name without that of the container.
@@ -115,5 +278,23 @@ impl Row {
             Ok(exactly) => arguments == exactly,
             Err(_) => arguments >= self.arity.unsigned_abs() as usize,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_flag_has_a_bit_of_its_own() {
+        let own =
+            [Flags::SUBSCRIBED_MODE, Flags::NOT_QUEUED, Flags::DELIVERS, Flags::CONFIRMS, Flags::SENTINEL];
+        let bits = Flags::NAMES.iter().map(|(_, bit)| *bit).chain(own.map(|flag| flag.0));
+        let all = bits.fold(0, |all: u32, bit| {
+            assert!(bit.is_power_of_two() && all & bit == 0, "{bit:b}");
+            all | bit
+        });
+        assert_eq!(Flags::of("pubsub fast").names().collect::<Vec<_>>(), ["pubsub", "fast"]);
+        assert_ne!(all, 0);
     }
 }

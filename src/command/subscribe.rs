@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow, Progress, Resume, Workspace, flush};
+use super::{Context, Error, Flow, Progress, Resume, Workspace, flush, resume_now};
 use crate::outbox::Refused;
 use crate::pubsub::Kind;
 use crate::resp::reply::Reply;
@@ -29,6 +30,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Listens for messages published to channels.",
         action: Action::Run(|context, request| subscribe(context, request, Kind::Channel)),
+        since: "2.0.0",
+        syntax: "channel [channel ...]",
+        complexity: "O(N) where N is the number of channels.",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -37,6 +41,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Listens for messages published to channels that match one or more patterns.",
         action: Action::Run(|context, request| subscribe(context, request, Kind::Pattern)),
+        since: "2.0.0",
+        syntax: "pattern:pattern [pattern:pattern ...]",
+        complexity: "O(N) where N is the number of patterns.",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -45,6 +52,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Listens for messages published to shard channels.",
         action: Action::Run(|context, request| subscribe(context, request, Kind::Shard)),
+        since: "7.0.0",
+        syntax: "shardchannel [shardchannel ...]",
+        complexity: "O(N) where N is the number of shard channels.",
+        keys: &[key(1, "not_key").through(-1, 1)],
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -53,6 +64,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Stops listening to messages posted to channels.",
         action: Action::Run(|context, request| unsubscribe(context, request, Kind::Channel)),
+        since: "2.0.0",
+        syntax: "[channel [channel ...]]",
+        complexity: "O(N) where N is the number of channels.",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -61,6 +75,9 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Stops listening to messages published to channels that match one or more patterns.",
         action: Action::Run(|context, request| unsubscribe(context, request, Kind::Pattern)),
+        since: "2.0.0",
+        syntax: "[pattern:pattern [pattern:pattern ...]]",
+        complexity: "O(N) where N is the number of patterns.",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -69,6 +86,10 @@ pub(super) const ROWS: &[Row] = &[
         flags: SUBSCRIBING,
         summary: "Stops listening to messages posted to shard channels.",
         action: Action::Run(|context, request| unsubscribe(context, request, Kind::Shard)),
+        since: "7.0.0",
+        syntax: "[shardchannel [shardchannel ...]]",
+        complexity: "O(N) where N is the number of shard channels.",
+        keys: &[key(1, "not_key").through(-1, 1)],
         ..Row::of(Group::Pubsub)
     },
 ];
@@ -193,10 +214,7 @@ fn unsubscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> R
         write_unsubscribed(context, kind, None, count);
         return Ok(Flow::Done);
     }
-    Ok(match rest.resume(context)? {
-        Progress::Done => Flow::Done,
-        Progress::Yield | Progress::Wait => Flow::Later(Box::new(rest)),
-    })
+    resume_now(context, rest)
 }
 
 fn unsubscribe_some(

@@ -6,19 +6,33 @@ use std::sync::LazyLock;
 
 use hashbrown::HashTable;
 
-use super::spec::{Action, Row};
-use super::{client, connection, debug, info, publish, pubsub, subscribe, transaction};
+use super::spec::Row;
+use super::{
+    catalog, client, cluster, config, connection, debug, info, keyspace, latency, memory, monitor, publish,
+    pubsub, redis, scripting, server, shutdown, slowlog, subscribe, transaction,
+};
 
 /// The rows of every group, in the order in which a reader meets them.
-static GROUPS: [&[Row]; 8] = [
+static GROUPS: &[&[Row]] = &[
     subscribe::ROWS,
     publish::ROWS,
     pubsub::ROWS,
     connection::ROWS,
     client::ROWS,
+    config::ROWS,
     transaction::ROWS,
+    scripting::ROWS,
     info::ROWS,
+    slowlog::ROWS,
+    latency::ROWS,
+    memory::ROWS,
+    server::ROWS,
+    monitor::ROWS,
+    cluster::ROWS,
+    keyspace::ROWS,
+    catalog::ROWS,
     debug::ROWS,
+    shutdown::ROWS,
 ];
 
 /// No command's name is longer; longer ones need not be looked up.
@@ -44,11 +58,9 @@ pub struct Found {
 impl Table {
     fn new() -> Self {
         let mut table = Table { rows: Vec::new(), by_name: HashTable::new() };
-        for row in GROUPS.into_iter().flatten() {
+        for row in GROUPS.iter().copied().flatten() {
             table.add(row);
-            if let Action::Subcommands(subcommands) = row.action {
-                subcommands.iter().for_each(|subcommand| table.add(subcommand));
-            }
+            row.subcommands().iter().for_each(|subcommand| table.add(subcommand));
         }
         table
     }
@@ -83,15 +95,34 @@ pub fn find(name: &[u8]) -> Option<Found> {
 
 /// The subcommand of a container with this name, in upper or lower case.
 pub fn find_subcommand(container: &'static Row, name: &[u8]) -> Option<Found> {
-    let prefix = container.name.len() + 1;
-    let length = prefix + name.len();
     let mut lower = [0; NAME_BYTES_MAX];
-    let lower = lower.get_mut(..length)?;
+    TABLE.find(full_name(container, name, &mut lower)?)
+}
+
+/// What this name stands for, also if it is not served: a command, or `container|subcommand`, in upper or lower case.
+pub fn find_known(name: &[u8]) -> Option<&'static Row> {
+    let mut lower = [0; NAME_BYTES_MAX];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    TABLE.find(lower).map(|found| found.row).or_else(|| redis::find(lower))
+}
+
+/// The subcommand of a container with this name, also if it is not served.
+pub fn find_known_subcommand(container: &'static Row, name: &[u8]) -> Option<&'static Row> {
+    let mut lower = [0; NAME_BYTES_MAX];
+    find_known(full_name(container, name, &mut lower)?)
+}
+
+/// `container|name`, in lower case.
+fn full_name<'a>(container: &Row, name: &[u8], buffer: &'a mut [u8; NAME_BYTES_MAX]) -> Option<&'a [u8]> {
+    let prefix = container.name.len() + 1;
+    let lower = buffer.get_mut(..prefix + name.len())?;
     lower[..prefix - 1].copy_from_slice(container.name.as_bytes());
     lower[prefix - 1] = b'|';
     lower[prefix..].copy_from_slice(name);
     lower.make_ascii_lowercase();
-    TABLE.find(lower)
+    Some(lower)
 }
 
 /// The row with this number.
@@ -137,11 +168,9 @@ mod tests {
             assert_eq!(row.name, row.name.to_ascii_lowercase());
             assert_ne!(row.arity, 0, "{}", row.name);
             assert!(row.summary.ends_with('.'), "{}", row.name);
-            if let Action::Subcommands(subcommands) = row.action {
-                for subcommand in subcommands {
-                    assert_eq!(subcommand.name.split_once('|').unwrap().0, row.name);
-                    assert!(subcommand.arity.abs() >= 2, "{}", subcommand.name);
-                }
+            for subcommand in row.subcommands() {
+                assert_eq!(subcommand.name.split_once('|').unwrap().0, row.name);
+                assert!(subcommand.arity.abs() >= 2, "{}", subcommand.name);
             }
         }
     }

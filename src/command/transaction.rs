@@ -3,11 +3,13 @@
 //! Owns the queue of a transaction. EXEC runs the commands in order and replies with all results as a whole; between
 //! them other connections' commands may run, since there is no data that could be seen half changed.
 
+use std::time::Duration;
+
+use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
 use super::table::Found;
-use super::{Context, Error, Flow, Progress, Resume, authorize, fail, resume_now, run};
+use super::{Context, Error, Flow, Progress, Resume, authorize, fail, monitor, resume_now, run};
 use crate::broker::session::Session;
-use crate::outbox::CloseReason;
 use crate::resp::request::{OwnedRequest, Request};
 use crate::sync::atomic::Ordering;
 
@@ -30,6 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: CONTROLLING.and(Flags::ALLOW_BUSY),
         summary: "Starts a transaction.",
         action: Action::Run(multi),
+        since: "1.2.0",
         ..Row::of(Group::Transactions)
     },
     Row {
@@ -43,6 +46,8 @@ pub(super) const ROWS: &[Row] = &[
             .and(Flags::DELIVERS),
         summary: "Executes all commands in a transaction.",
         action: Action::Run(exec),
+        since: "1.2.0",
+        complexity: "That of the commands.",
         ..Row::of(Group::Transactions)
     },
     Row {
@@ -57,6 +62,7 @@ pub(super) const ROWS: &[Row] = &[
             take(context);
             context.ok()
         }),
+        since: "2.0.0",
         ..Row::of(Group::Transactions)
     },
     Row {
@@ -68,6 +74,9 @@ pub(super) const ROWS: &[Row] = &[
             Some(_) => Err(Error::WatchInsideMulti),
             None => context.ok(),
         }),
+        since: "2.2.0",
+        syntax: "key:key [key:key ...]",
+        keys: &[key(1, "RO").through(-1, 1)],
         ..Row::of(Group::Transactions)
     },
     Row {
@@ -76,6 +85,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
         summary: "Does nothing: there are no keys that could change.",
         action: Action::Run(|context, _| context.ok()),
+        since: "2.2.0",
         ..Row::of(Group::Transactions)
     },
 ];
@@ -92,7 +102,7 @@ pub(super) struct Transaction {
 }
 
 struct Queued {
-    row: &'static Row,
+    found: Found,
     request: OwnedRequest,
 }
 
@@ -117,10 +127,16 @@ impl Transaction {
         // What cannot succeed any more is checked, but not kept.
         if !self.spoiled {
             self.bytes += bytes;
-            self.queue.push(Queued { row: found.row, request: request.to_owned() });
+            self.queue.push(Queued { found, request: request.to_owned() });
         }
         session.client.queued.store(self.commands as i32, Ordering::Relaxed);
+        session.client.queued_bytes.store(u32::try_from(self.bytes).unwrap_or(u32::MAX), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether a queued command has any of these flags.
+    pub(super) fn has_any(&self, flags: Flags) -> bool {
+        self.queue.iter().any(|queued| queued.found.row.flags.has_any(flags))
     }
 
     /// A command was refused.
@@ -143,6 +159,7 @@ fn multi(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
 /// Ends the transaction, if there is one.
 pub(super) fn take(context: &mut Context<'_>) -> Option<Box<Transaction>> {
     context.session.client.queued.store(-1, Ordering::Relaxed);
+    context.session.client.queued_bytes.store(0, Ordering::Relaxed);
     context.transaction.take()
 }
 
@@ -151,6 +168,8 @@ fn exec(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
     if transaction.spoiled {
         return Err(Error::ExecAborted);
     }
+    // Shown of the client until it is done.
+    context.session.client.queued.store(transaction.commands as i32, Ordering::Relaxed);
     context.reply().array(transaction.queue.len());
     resume_now(context, ExecRest { queue: transaction.queue, next: 0, inner: None })
 }
@@ -159,8 +178,8 @@ fn exec(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
 struct ExecRest {
     queue: Vec<Queued>,
     next: usize,
-    /// The command before `next` has more to do.
-    inner: Option<Box<dyn Resume>>,
+    /// The command before `next` has more to do; how long it has worked so far.
+    inner: Option<(Box<dyn Resume>, Duration)>,
 }
 
 impl Resume for ExecRest {
@@ -168,20 +187,27 @@ impl Resume for ExecRest {
         let executing = std::mem::replace(&mut context.executing, true);
         let progress = self.run_some(context);
         context.executing = executing;
+        if progress == Progress::Done {
+            context.session.client.queued.store(-1, Ordering::Relaxed);
+        }
         Ok(progress)
     }
 }
 
 impl ExecRest {
     fn run_some(&mut self, context: &mut Context<'_>) -> Progress {
-        if let Some(mut inner) = self.inner.take() {
-            match inner.resume(context) {
-                Ok(Progress::Done) => {}
-                Ok(progress) => {
-                    self.inner = Some(inner);
-                    return progress;
-                }
-                Err(error) => fail(context, &error),
+        if let Some((mut inner, spent)) = self.inner.take() {
+            let began = context.begin();
+            let outcome = inner.resume(context);
+            let spent = spent + context.since(began);
+            if let Ok(progress @ (Progress::Yield | Progress::Wait | Progress::Sleep)) = outcome {
+                self.inner = Some((inner, spent));
+                return progress;
+            }
+            let queued = &self.queue[self.next - 1];
+            context.account(queued.found, spent, queued.request.as_request(), outcome.is_err());
+            if let Err(error) = outcome {
+                fail(context, &error);
             }
         }
         while self.next < self.queue.len() {
@@ -189,25 +215,32 @@ impl ExecRest {
                 return Progress::Yield;
             }
             if context.workspace.reply.len() > EXEC_REPLY_BYTES_MAX {
-                context.workspace.overflowed.push(context.session.id());
-                context.workspace.ready.extend(context.session.outbox().close(CloseReason::OutputLimit));
+                context.close_for_reply();
                 return Progress::Done;
             }
             context.workspace.spend(1);
-            context.workspace.counts.commands += 1;
             let queued = &self.queue[self.next];
             self.next += 1;
             let request = queued.request.as_request();
             // Rights may have changed since the command was queued.
-            let result = authorize(context.session, queued.row, request)
-                .and_then(|()| run(context, queued.row, request));
+            if let Err(error) = authorize(context.session, queued.found.row, request) {
+                context.workspace.counts.by_command.rejected(queued.found.number);
+                fail(context, &error);
+                continue;
+            }
+            let began = context.begin();
+            let result = run(context, queued.found.row, request);
+            monitor::show(context, queued.found.row, request);
             match result {
-                Ok(Flow::Done) => {}
+                Ok(Flow::Done) => context.ended(queued.found, began, request, false),
                 Ok(Flow::Later(work)) => {
-                    self.inner = Some(work);
+                    self.inner = Some((work, context.since(began)));
                     return Progress::Yield;
                 }
-                Err(error) => fail(context, &error),
+                Err(error) => {
+                    context.ended(queued.found, began, request, true);
+                    fail(context, &error);
+                }
             }
         }
         Progress::Done

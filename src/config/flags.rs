@@ -75,6 +75,7 @@ fn join_values(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 fn command() -> Command {
     Command::new("hereabouts")
         .version(env!("CARGO_PKG_VERSION"))
+        .disable_version_flag(true)
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .override_usage("hereabouts [CONFIG_FILE] [--option value ...]")
         .after_help(
@@ -92,6 +93,14 @@ fn command() -> Command {
                 .long(CHECK_CONFIG)
                 .action(ArgAction::SetTrue)
                 .help("Say what is wrong with the configuration, or ok, and exit"),
+        )
+        .arg(
+            Arg::new("version")
+                .short('v')
+                .short_alias('V')
+                .long("version")
+                .action(ArgAction::Version)
+                .help("Print the version"),
         )
         .args(options::all().map(argument))
 }

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{OutputLimit, OutputLimits};
+use super::{ClientMemory, OutputLimit, OutputLimits};
 
 /// A kind of value.
 pub(super) trait Format: Sync {
@@ -33,21 +33,21 @@ impl<F: Format<Value: Default>> Check for F {
     }
 }
 
-fn only<'a>(values: &[&'a [u8]]) -> Result<&'a [u8], String> {
+pub(super) fn only<'a>(values: &[&'a [u8]]) -> Result<&'a [u8], String> {
     match values {
         [value] => Ok(value),
         _ => Err("wrong number of arguments".into()),
     }
 }
 
-fn between<T: PartialOrd + Display>(value: T, least: T, most: T) -> Result<T, String> {
+pub(super) fn between<T: PartialOrd + Display>(value: T, least: T, most: T) -> Result<T, String> {
     if value < least || value > most {
         return Err(format!("argument must be between {least} and {most} inclusive"));
     }
     Ok(value)
 }
 
-fn utf8(value: &[u8]) -> Result<&str, String> {
+pub(super) fn utf8(value: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(value).map_err(|_| "argument must be UTF-8".into())
 }
 
@@ -102,7 +102,7 @@ fn not_an_integer() -> String {
 }
 
 /// Redis's `string2ll` takes neither `+5` nor `007`, which Rust's parser does.
-fn integer(value: &[u8]) -> Result<i64, String> {
+pub(super) fn integer(value: &[u8]) -> Result<i64, String> {
     let text = utf8(value).map_err(|_| not_an_integer())?;
     let number: i64 = text.parse().map_err(|_| not_an_integer())?;
     if number.to_string() == text { Ok(number) } else { Err(not_an_integer()) }
@@ -140,7 +140,7 @@ fn number_and_unit(value: &[u8]) -> Option<(u64, String)> {
 }
 
 /// Bytes, as Redis counts them: `1k` is 1000, `1kb` is 1024.
-fn memory(value: &[u8]) -> Option<u64> {
+pub(super) fn memory(value: &[u8]) -> Option<u64> {
     let (number, unit) = number_and_unit(value)?;
     number.checked_mul(match unit.as_str() {
         "" | "b" => 1,
@@ -175,6 +175,37 @@ where
 
     fn write(&self, value: &T) -> Vec<u8> {
         value.to_string().into_bytes()
+    }
+}
+
+/// Bytes, or a percentage of `maxmemory`. (`maxmemory-clients`.)
+pub(super) struct MemoryOrPercent;
+
+impl Format for MemoryOrPercent {
+    type Value = ClientMemory;
+
+    fn read(&self, slot: &mut ClientMemory, values: &[&[u8]]) -> Result<(), String> {
+        let unreadable = || "argument must be a memory or percent value".to_owned();
+        let value = only(values)?;
+        *slot = match value.strip_suffix(b"%") {
+            None => ClientMemory::Bytes(memory(value).ok_or_else(unreadable)?),
+            Some(percent) => match integer(percent).map(u8::try_from) {
+                Ok(Ok(0)) => ClientMemory::Bytes(0),
+                Ok(Ok(percent @ 1..=100)) => ClientMemory::Percent(percent),
+                Ok(_) if !percent.starts_with(b"-") => {
+                    return Err("percentage argument must be less or equal to 100".into());
+                }
+                _ => return Err(unreadable()),
+            },
+        };
+        Ok(())
+    }
+
+    fn write(&self, value: &ClientMemory) -> Vec<u8> {
+        match value {
+            ClientMemory::Bytes(bytes) => bytes.to_string().into_bytes(),
+            ClientMemory::Percent(percent) => format!("{percent}%").into_bytes(),
+        }
     }
 }
 
@@ -222,6 +253,39 @@ impl Format for Milliseconds {
 
     fn write(&self, value: &Duration) -> Vec<u8> {
         value.as_millis().to_string().into_bytes()
+    }
+}
+
+/// Percentiles with any fraction, in millionths of a percent. None at all is fine.
+pub(super) struct Percentiles;
+
+/// A percent in the unit of [`Percentiles`].
+const PERCENT: f64 = 1e6;
+
+impl Format for Percentiles {
+    type Value = Vec<u32>;
+
+    fn read(&self, slot: &mut Vec<u32>, values: &[&[u8]]) -> Result<(), String> {
+        let parse = |value: &&[u8]| {
+            let number: f64 = std::str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .ok_or("Invalid latency-tracking-info-percentiles parameters")?;
+            if !(0.0..=100.0).contains(&number) {
+                return Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+            }
+            Ok((number * PERCENT).round() as u32)
+        };
+        // `""` in a file is one empty value.
+        let values = values.iter().filter(|value| !value.is_empty());
+        *slot = values.map(parse).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn write(&self, value: &Vec<u32>) -> Vec<u8> {
+        let texts: Vec<String> =
+            value.iter().map(|number| (f64::from(*number) / PERCENT).to_string()).collect();
+        texts.join(" ").into_bytes()
     }
 }
 
@@ -322,7 +386,7 @@ impl Format for Port {
     }
 }
 
-fn index_of(names: &[&str], value: &[u8]) -> Result<usize, String> {
+pub(super) fn index_of(names: &[&str], value: &[u8]) -> Result<usize, String> {
     names
         .iter()
         .position(|name| value.eq_ignore_ascii_case(name.as_bytes()))
@@ -409,4 +473,21 @@ fn output_limit(values: &[&[u8]]) -> Option<OutputLimit> {
         soft_bytes: memory(soft)?,
         soft_duration: Duration::from_secs(seconds.into()),
     })
+}
+
+/// `replicaof`: a host and a port, or `no one`, which is the same as nothing.
+pub(super) struct Master;
+
+impl Check for Master {
+    fn canonical(&self, values: &[&[u8]]) -> Result<Vec<u8>, String> {
+        match values {
+            [] => Ok(Vec::new()),
+            [no, one] if no.eq_ignore_ascii_case(b"no") && one.eq_ignore_ascii_case(b"one") => Ok(Vec::new()),
+            [_, port] if Integer { least: 0, most: u16::MAX }.read(&mut 0, &[port]).is_err() => {
+                Err("Invalid master port".into())
+            }
+            [_, _] => Ok(values.join(&b' ')),
+            _ => Err("wrong number of arguments".into()),
+        }
+    }
 }

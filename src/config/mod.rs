@@ -1,8 +1,8 @@
 //! The configuration as resolved values: what every other part reads.
 //!
 //! Owns the struct and its defaults. Must not know who reads it. The way from text to it: `launch` puts `flags` (the
-//! command line) over `parse` (files), which look up each name in `options` (the table), whose rows write the fields
-//! by a `format`.
+//! command line; `redis_server` when started by that name) over `parse` (files), which look up each name in `options`
+//! (the table), whose rows write the fields by a `format`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,9 +15,20 @@ mod format;
 mod launch;
 mod parse;
 mod redis;
+mod redis_format;
+mod redis_server;
+mod rewrite;
+mod row;
+mod tls;
 
 pub use launch::{Launch, Stop, load};
 pub use parse::{Notice, read_file};
+pub use redis_server::{build_id, version_line};
+pub use rewrite::rewrite;
+pub use tls::{ClientCertificates, Tls};
+
+/// The version of Redis whose behaviour this is. Clients decide by it what they may send.
+pub const REDIS_VERSION: &str = "7.2.4";
 
 /// A limit on the output queued for one client: closed at `hard_bytes`, or when at or above `soft_bytes`
 /// without a break for longer than `soft_duration`. Zero bytes mean no limit. (Redis
@@ -43,7 +54,16 @@ pub struct OutputLimits {
     pub replica: OutputLimit,
 }
 
-/// `enable-debug-command`, `no | local | yes`.
+/// `maxmemory-clients`: bytes, or a part of `maxmemory`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientMemory {
+    /// So many bytes; 0 for no limit.
+    Bytes(u64),
+    /// So many hundredths of `maxmemory`.
+    Percent(u8),
+}
+
+/// `enable-debug-command` and `enable-protected-configs`, `no | local | yes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Nobody.
@@ -52,6 +72,17 @@ pub enum Permission {
     Local,
     /// Everybody.
     Yes,
+}
+
+impl Permission {
+    /// Whether a client has it.
+    pub fn includes(self, is_local: bool) -> bool {
+        match self {
+            Permission::No => false,
+            Permission::Local => is_local,
+            Permission::Yes => true,
+        }
+    }
 }
 
 /// `loglevel`.
@@ -63,6 +94,15 @@ pub enum LogLevel {
     Notice,
     Warning,
     Nothing,
+}
+
+/// `log-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines as Redis writes them.
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// Every option, resolved.
@@ -84,6 +124,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Clients at once.
     pub maxclients: usize,
+    /// Memory of all clients together.
+    pub maxmemory_clients: ClientMemory,
     /// Refuse strangers from other machines while there is no password.
     pub protected_mode: bool,
     /// Password of the default user; empty for none.
@@ -108,6 +150,8 @@ pub struct Config {
     pub max_channel_length: usize,
     /// Bytes of a pattern.
     pub max_pattern_length: usize,
+    /// Channels whose messages are counted, of each kind.
+    pub pubsub_stats_channels: usize,
     /// Commands queued by one MULTI.
     pub max_multi_commands: usize,
     /// How long to flush what is queued when stopping.
@@ -116,10 +160,36 @@ pub struct Config {
     pub worker_threads: usize,
     /// Who may call DEBUG.
     pub enable_debug_command: Permission,
+    /// Who may change protected options.
+    pub enable_protected_configs: Permission,
+    /// Commands that take more microseconds are in the slow log; negative for none.
+    pub slowlog_log_slower_than: i64,
+    /// Entries of the slow log.
+    pub slowlog_max_len: usize,
+    /// Milliseconds from which on the latency monitor keeps an event; 0 for none.
+    pub latency_monitor_threshold: u64,
+    /// Keep the distribution of each command's times.
+    pub latency_tracking: bool,
+    /// Percentiles that INFO shows, in millionths of a percent.
+    pub latency_tracking_info_percentiles: Vec<u32>,
     /// Lowest level that is logged.
     pub loglevel: LogLevel,
     /// Path of the log, empty for standard output.
     pub logfile: String,
+    /// How a line of the log is written.
+    pub log_format: LogFormat,
+    /// Lines go to syslog as well.
+    pub syslog_enabled: bool,
+    /// By which name syslog knows the lines.
+    pub syslog_ident: String,
+    /// Number of the syslog facility, as in RFC 3164.
+    pub syslog_facility: u8,
+    /// Working directory, from which relative paths are seen.
+    pub dir: String,
+    /// File that holds the process id while the server runs.
+    pub pidfile: Option<PathBuf>,
+    /// TLS.
+    pub tls: Tls,
     /// What was set of Redis's options that have no meaning here, by name: CONFIG GET shows it again.
     pub ignored: BTreeMap<&'static str, Vec<u8>>,
 }
@@ -141,6 +211,7 @@ impl Default for Config {
             tcp_keepalive: Duration::from_secs(300),
             timeout: Duration::ZERO,
             maxclients: 10_000,
+            maxmemory_clients: ClientMemory::Bytes(0),
             protected_mode: true,
             requirepass: Vec::new(),
             databases: 16,
@@ -157,13 +228,46 @@ impl Default for Config {
             max_patterns_per_client: 10_000,
             max_channel_length: 4 * 1024,
             max_pattern_length: 1024,
+            pubsub_stats_channels: 4096,
             max_multi_commands: 100_000,
             shutdown_timeout: Duration::from_secs(10),
             worker_threads: 0,
             enable_debug_command: Permission::No,
+            enable_protected_configs: Permission::No,
+            slowlog_log_slower_than: 10_000,
+            slowlog_max_len: 128,
+            latency_monitor_threshold: 0,
+            latency_tracking: true,
+            latency_tracking_info_percentiles: vec![50_000_000, 99_000_000, 99_900_000],
             loglevel: LogLevel::Notice,
             logfile: String::new(),
+            log_format: LogFormat::Text,
+            syslog_enabled: false,
+            syslog_ident: "redis".to_owned(),
+            syslog_facility: 16,
+            dir: ".".to_owned(),
+            pidfile: None,
+            tls: Tls::default(),
             ignored: BTreeMap::new(),
         }
+    }
+}
+
+/// With less, nobody could even say that it is too little. (Redis.)
+const CLIENT_MEMORY_MIN: u64 = 128 * 1024;
+
+impl Config {
+    /// Bytes that all clients together may take, if there is a limit. Of a `maxmemory` that is not set no part is one,
+    /// as in Redis.
+    pub fn client_memory_limit(&self) -> Option<u64> {
+        let bytes = match self.maxmemory_clients {
+            ClientMemory::Bytes(bytes) => bytes,
+            ClientMemory::Percent(percent) => {
+                let maxmemory =
+                    self.ignored.get("maxmemory").and_then(|text| format::memory(text)).unwrap_or(0);
+                maxmemory / 100 * u64::from(percent) + maxmemory % 100 * u64::from(percent) / 100
+            }
+        };
+        (bytes > 0).then(|| bytes.max(CLIENT_MEMORY_MIN))
     }
 }

@@ -1,175 +1,17 @@
 //! The option table: every option by name, with all that is known of it except its value.
 //!
-//! Owns the rows that are served; those that Redis knows and that have no meaning here are in `redis.rs`. Files,
-//! flags, CONFIG and the documentation read this table and repeat nothing of it. Must not know where a value came
+//! Owns the rows that are served, but for those of TLS (`tls.rs`); those that Redis knows and that have no meaning here
+//! are in `redis.rs`. Files, flags, CONFIG and the documentation read this table and repeat nothing of it. Must not know where a value came
 //! from.
 
 use super::format::{
-    Bytes, Check, Format, Integer, LimitsByClass, Memory, Milliseconds, Named, Octal, Path, Port, Seconds,
-    Text, Words, YesNo,
+    Bytes, Format, Integer, LimitsByClass, Memory, MemoryOrPercent, Milliseconds, Named, Octal, Path, Port,
+    Seconds, Text, Words, YesNo,
 };
-use super::{Config, LogLevel, Permission, redis};
+use super::{LogFormat, LogLevel, Permission, redis, tls};
 
-/// An option.
-pub struct Row {
-    /// As files, flags and CONFIG know it.
-    pub name: &'static str,
-    /// An older name.
-    pub alias: Option<&'static str>,
-    /// What it takes, for a reader: `yes|no`, `seconds`, `bytes`. Empty where nothing is served.
-    pub values: &'static str,
-    /// The default, as CONFIG GET prints it.
-    pub default: &'static str,
-    /// CONFIG SET may change it. (For Redis's options: where Redis's may.)
-    pub mutable: bool,
-    /// Takes several values.
-    pub several: bool,
-    /// Given again in a file, it adds to what was there. (Only Redis's `save`.)
-    pub accumulates: bool,
-    /// What it does, and why the default is what it is; of an option that is not served, why not.
-    pub doc: &'static str,
-    /// What becomes of its value.
-    pub fate: Fate,
-}
-
-/// What becomes of an option's value.
-pub enum Fate {
-    /// It is a field of the configuration.
-    Served(Accessors),
-    /// It is checked, kept and shown, and has no meaning here.
-    Ignored(Checked),
-    /// To ignore it would leave the operator with less than he asked for (access control, encryption): only the
-    /// default is taken.
-    Refused(Checked),
-}
-
-/// Reads and writes one field of the configuration.
-pub struct Accessors {
-    get: fn(&Config) -> Vec<u8>,
-    set: fn(&mut Config, &[&[u8]]) -> Result<(), String>,
-}
-
-/// The syntax of an option that is not served.
-pub struct Checked(&'static dyn Check);
-
-impl Row {
-    /// The value as CONFIG GET prints it. Bytes, as passwords may be any.
-    pub fn get(&self, config: &Config) -> Vec<u8> {
-        match &self.fate {
-            Fate::Served(field) => (field.get)(config),
-            Fate::Ignored(_) | Fate::Refused(_) => {
-                config.ignored.get(self.name).cloned().unwrap_or_else(|| self.default.into())
-            }
-        }
-    }
-
-    /// Sets the value, or leaves it and says which rule `values` break, in Redis's words. Whether the option is
-    /// mutable is for the caller to look at.
-    ///
-    /// An option of several values may have them in one, with blanks between: so CONFIG SET gets them.
-    ///
-    /// # Errors
-    /// The rule, without the option's name.
-    pub fn set(&self, config: &mut Config, values: &[impl AsRef<[u8]>]) -> Result<(), String> {
-        let values = values.iter().map(AsRef::as_ref);
-        let values: Vec<&[u8]> = if self.several {
-            values
-                .flat_map(|value| value.split(|byte| *byte == b' '))
-                .filter(|word| !word.is_empty())
-                .collect()
-        } else {
-            values.collect()
-        };
-        match &self.fate {
-            Fate::Served(field) => (field.set)(config, &values),
-            Fate::Ignored(Checked(format)) => {
-                config.ignored.insert(self.name, format.canonical(&values)?);
-                Ok(())
-            }
-            Fate::Refused(Checked(format)) => {
-                if format.canonical(&values)? != self.default.as_bytes() {
-                    return Err(refusal(self.doc));
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Whether it is a field of the configuration.
-    pub fn is_served(&self) -> bool {
-        matches!(self.fate, Fate::Served(_))
-    }
-
-    const fn served(
-        name: &'static str,
-        values: &'static str,
-        default: &'static str,
-        field: Accessors,
-        doc: &'static str,
-    ) -> Row {
-        let fate = Fate::Served(field);
-        Row {
-            name,
-            alias: None,
-            values,
-            default,
-            mutable: true,
-            several: false,
-            accumulates: false,
-            doc,
-            fate,
-        }
-    }
-
-    pub(super) const fn ignored(
-        name: &'static str,
-        format: &'static dyn Check,
-        default: &'static str,
-        reason: &'static str,
-    ) -> Row {
-        Row {
-            name,
-            alias: None,
-            values: "",
-            default,
-            mutable: true,
-            several: false,
-            accumulates: false,
-            doc: reason,
-            fate: Fate::Ignored(Checked(format)),
-        }
-    }
-
-    pub(super) const fn refused(
-        name: &'static str,
-        format: &'static dyn Check,
-        default: &'static str,
-        reason: &'static str,
-    ) -> Row {
-        Row { fate: Fate::Refused(Checked(format)), ..Row::ignored(name, format, default, reason) }
-    }
-
-    pub(super) const fn alias(self, alias: &'static str) -> Row {
-        Row { alias: Some(alias), ..self }
-    }
-
-    pub(super) const fn immutable(self) -> Row {
-        Row { mutable: false, ..self }
-    }
-
-    pub(super) const fn several(self) -> Row {
-        Row { several: true, ..self }
-    }
-
-    pub(super) const fn accumulating(self) -> Row {
-        Row { accumulates: true, ..self.several() }
-    }
-}
-
-/// The error of an option that is refused.
-pub(super) fn refusal(reason: &str) -> String {
-    format!("not supported: {reason}")
-}
+pub(super) use super::row::refusal;
+pub use super::row::{Accessors, Change, Fate, Row};
 
 /// The row of an option, by its name or its alias, in any case.
 pub fn find(name: &[u8]) -> Option<&'static Row> {
@@ -179,7 +21,12 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
 
 /// Every row: first what is served, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    SERVED.iter().chain(redis::UNSERVED)
+    SERVED.iter().chain(measured::SERVED).chain(tls::SERVED).chain(redis::UNSERVED)
+}
+
+/// Every name and every older name, each with its row.
+pub fn names() -> impl Iterator<Item = (&'static str, &'static Row)> {
+    all().flat_map(|row| [Some(row.name), row.alias].into_iter().flatten().map(move |name| (name, row)))
 }
 
 /// The accessors of a field in a format; the compiler sees to it that they fit.
@@ -192,6 +39,8 @@ macro_rules! field {
     };
 }
 
+mod measured;
+
 const MIB: usize = 1024 * 1024;
 const LOG_LEVELS: Named<LogLevel> = Named(&[
     ("debug", LogLevel::Debug),
@@ -199,6 +48,19 @@ const LOG_LEVELS: Named<LogLevel> = Named(&[
     ("notice", LogLevel::Notice),
     ("warning", LogLevel::Warning),
     ("nothing", LogLevel::Nothing),
+]);
+const LOG_FORMATS: Named<LogFormat> = Named(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+/// By their numbers in RFC 3164.
+const FACILITIES: Named<u8> = Named(&[
+    ("user", 1),
+    ("local0", 16),
+    ("local1", 17),
+    ("local2", 18),
+    ("local3", 19),
+    ("local4", 20),
+    ("local5", 21),
+    ("local6", 22),
+    ("local7", 23),
 ]);
 const PERMISSIONS: Named<Permission> =
     Named(&[("no", Permission::No), ("yes", Permission::Yes), ("local", Permission::Local)]);
@@ -271,6 +133,15 @@ static SERVED: &[Row] = &[
         "Clients at once. Each needs a file descriptor: more need a higher limit of the system as well.",
     ),
     Row::served(
+        "maxmemory-clients",
+        "bytes|percent%",
+        "0",
+        field!(maxmemory_clients, MemoryOrPercent),
+        "Memory of all clients together: buffers, queued commands, subscriptions. Above it those that take most are \
+         closed, but not who has said CLIENT NO-EVICT. A percentage is one of maxmemory, which has no other meaning here. \
+         0 for no limit, as in Redis, since each client is bounded by the limits below.",
+    ),
+    Row::served(
         "databases",
         "number",
         "16",
@@ -301,6 +172,15 @@ static SERVED: &[Row] = &[
     )
     .immutable(),
     Row::served(
+        "enable-protected-configs",
+        "no|yes|local",
+        "no",
+        field!(enable_protected_configs, PERMISSIONS),
+        "Who may change dir and dbfilename by CONFIG SET: nobody, everybody, or clients on this machine. Paths are seen \
+         from dir.",
+    )
+    .immutable(),
+    Row::served(
         "client-output-buffer-limit",
         "class hard soft seconds...",
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
@@ -308,7 +188,8 @@ static SERVED: &[Row] = &[
         "A client of the class (normal, pubsub: with subscriptions) is closed when its unread output reaches hard \
          bytes, or stays at soft bytes for longer than these seconds; 0 for no limit. A subscriber that cannot keep \
          up would otherwise take all the memory; clients that get what they ask for are held back by \
-         client-reply-backlog instead. A class that is not named keeps its limits.",
+         client-reply-backlog instead. A client in MONITOR mode is normal; without a limit there, that of pubsub is its \
+         own. A class that is not named keeps its limits.",
     )
     .several(),
     Row::served(
@@ -380,6 +261,16 @@ static SERVED: &[Row] = &[
         "Bytes of a pattern. See max-channel-length: at the defaults the worst pair takes a few milliseconds.",
     ),
     Row::served(
+        "pubsub-stats-channels",
+        "number",
+        "4096",
+        field!(pubsub_stats_channels, Integer { least: 0, most: 1024 * 1024 }),
+        "Channels, and as many shard channels, whose messages PUBSUB STATS counts: those that are published to most. \
+         They are spread over 256 groups by their names' hashes, and of n places in a group a channel that has more than \
+         1/n of the group's messages surely has one. A place takes 70 bytes and a name; 0 for none.",
+    )
+    .immutable(),
+    Row::served(
         "shutdown-timeout",
         "seconds",
         "10",
@@ -408,6 +299,56 @@ static SERVED: &[Row] = &[
         "",
         field!(logfile, Text),
         "File to log to, opened again on SIGHUP; empty for standard output, which is what service managers read.",
+    )
+    .immutable(),
+    Row::served(
+        "log-format",
+        "text|json",
+        "text",
+        field!(log_format, LOG_FORMATS),
+        "How a line of the log is written, in logfile or to standard output: as Redis writes it, or as a JSON object \
+         with timestamp (RFC 3339, UTC), level, message and what else the event has.",
+    )
+    .immutable(),
+    Row::served(
+        "syslog-enabled",
+        "yes|no",
+        "no",
+        field!(syslog_enabled, YesNo),
+        "Lines go to syslog (/dev/log) as well. While nobody takes them there they are counted, not waited for.",
+    )
+    .immutable(),
+    Row::served(
+        "syslog-ident",
+        "name",
+        "redis",
+        field!(syslog_ident, Text),
+        "By which name syslog knows the lines. Redis's default, so that its filters go on to work.",
+    )
+    .immutable(),
+    Row::served(
+        "syslog-facility",
+        "user|local0|...|local7",
+        "local0",
+        field!(syslog_facility, FACILITIES),
+        "By which facility syslog knows the lines. Redis's default.",
+    )
+    .immutable(),
+    Row::served(
+        "dir",
+        "path",
+        ".",
+        field!(dir, Text),
+        "Working directory: relative paths of logfile, unixsocket and pidfile are seen from there. If it cannot be \
+         entered the server stays where it was started, and says so.",
+    )
+    .protected(),
+    Row::served(
+        "pidfile",
+        "path",
+        "",
+        field!(pidfile, Path),
+        "File that holds the process id while the server runs; none by default, as service managers need none.",
     )
     .immutable(),
 ];

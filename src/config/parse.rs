@@ -19,18 +19,35 @@ const INCLUDE_DEPTH: usize = 10;
 /// What stands behind a directive or a flag.
 pub(super) type Values = Vec<Vec<u8>>;
 
-/// Tells that a directive was accepted although it has no meaning here.
+/// Tells that a directive was accepted and does not do what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// The directive's name.
-    pub directive: &'static str,
-    /// Why it has no meaning.
-    pub reason: &'static str,
+pub enum Notice {
+    /// It has no meaning here, and why.
+    Meaningless(&'static str, &'static str),
+    /// It is not done, with its values, and what the operator misses by that.
+    NotDone(String, &'static str),
+    /// Nobody knows it. Only under the name `redis-server`; otherwise that is an error.
+    Unknown(String),
+}
+
+impl Notice {
+    /// Whether the operator should do something about it.
+    pub fn is_warning(&self) -> bool {
+        !matches!(self, Notice::Meaningless(..))
+    }
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "'{}' has no meaning here: {}", self.directive, self.reason)
+        match self {
+            Notice::Meaningless(directive, reason) => {
+                write!(formatter, "'{directive}' has no meaning here: {reason}")
+            }
+            Notice::NotDone(directive, missed) => write!(formatter, "'{directive}' is not done: {missed}"),
+            Notice::Unknown(directive) => {
+                write!(formatter, "'{directive}' is not an option of this server and is passed over.")
+            }
+        }
     }
 }
 
@@ -52,6 +69,8 @@ pub(super) struct Reading<'a> {
     pub(super) config: Config,
     pub(super) notices: Vec<Notice>,
     pub(super) problems: Vec<String>,
+    /// Directives that nobody knows are told of and passed over.
+    pub(super) passes_over_unknown: bool,
     /// What directives that add up have so far.
     accumulated: BTreeMap<&'static str, Values>,
     read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
@@ -63,6 +82,7 @@ impl<'a> Reading<'a> {
             config: Config::default(),
             notices: Vec::new(),
             problems: Vec::new(),
+            passes_over_unknown: false,
             accumulated: BTreeMap::new(),
             read,
         }
@@ -85,9 +105,24 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Takes a directive from the command line of `redis-server`.
+    pub(super) fn argument(&mut self, words: Values) {
+        let text = words.join(&b' ');
+        if let Err(rule) = self.directive(words, 0) {
+            let text = text.escape_ascii();
+            self.problems.push(format!("Reading the command line\n>>> '--{text}'\n{rule}"));
+        }
+    }
+
     fn open(&mut self, path: &Path, depth: usize) -> Result<(), String> {
         let text = (self.read)(path)
             .map_err(|error| format!("can't open the configuration file '{}': {error}", path.display()))?;
+        self.text(&text, path, depth);
+        Ok(())
+    }
+
+    /// Takes the text of a file. `path` and `depth`, the number of files around it, are for what is wrong with it.
+    pub(super) fn text(&mut self, text: &[u8], path: &Path, depth: usize) {
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.trim_ascii();
             if let Err(rule) = self.line(line, depth) {
@@ -97,18 +132,23 @@ impl<'a> Reading<'a> {
                 ));
             }
         }
-        Ok(())
     }
 
     fn line(&mut self, line: &[u8], depth: usize) -> Result<(), String> {
         if line.starts_with(b"#") {
             return Ok(());
         }
-        let mut values = split_arguments(line).map_err(|_| "Unbalanced quotes in configuration line")?;
-        if values.is_empty() {
+        let words = split_arguments(line).map_err(|_| "Unbalanced quotes in configuration line")?;
+        self.directive(words, depth)
+    }
+
+    /// Takes a directive: its name and its values.
+    fn directive(&mut self, mut words: Values, depth: usize) -> Result<(), String> {
+        if words.is_empty() {
             return Ok(());
         }
-        let name = values.remove(0).to_ascii_lowercase();
+        let name = words.remove(0).to_ascii_lowercase();
+        let values = words;
         if let Some(row) = options::find(&name) {
             return self.set(row, values);
         }
@@ -116,11 +156,15 @@ impl<'a> Reading<'a> {
             return self.include(&values, depth);
         }
         if let Some(directive) = redis::SKIPPED.into_iter().find(|known| known.as_bytes() == name) {
-            self.notice(directive, "Redis passes over it as well.");
+            self.notice(Notice::Meaningless(directive, "Redis passes over it as well."));
             return Ok(());
         }
         match redis::REFUSED.iter().find(|(known, _)| known.as_bytes() == name) {
             Some((_, reason)) => Err(options::refusal(reason)),
+            None if self.passes_over_unknown => {
+                self.notice(Notice::Unknown(name.escape_ascii().to_string()));
+                Ok(())
+            }
             None => Err(format!("there is no option '{}'", name.escape_ascii())),
         }
     }
@@ -139,13 +183,18 @@ impl<'a> Reading<'a> {
         }
         row.set(&mut self.config, &values)?;
         if matches!(row.fate, Fate::Ignored(_)) {
-            self.notice(row.name, row.doc);
+            self.notice(match row.missed {
+                Some(missed) if row.get(&self.config) != row.default.as_bytes() => {
+                    let value = values.join(&b' ');
+                    Notice::NotDone(format!("{} {}", row.name, value.escape_ascii()), missed)
+                }
+                _ => Notice::Meaningless(row.name, row.doc),
+            });
         }
         Ok(())
     }
 
-    fn notice(&mut self, directive: &'static str, reason: &'static str) {
-        let notice = Notice { directive, reason };
+    fn notice(&mut self, notice: Notice) {
         if !self.notices.contains(&notice) {
             self.notices.push(notice);
         }

@@ -3,31 +3,35 @@
 //! Owns their names, Redis's syntax and defaults, and for each the reason why it is not served. Must not know how
 //! rows are used.
 
-use super::format::{Bytes, Integer, Memory, OneOf, Words, YesNo};
+use super::format::{Bytes, Integer, Master, Memory, OneOf, YesNo};
 use super::options::Row;
+use super::redis_format::{
+    Custom, backlog_size, file_name, host_name, hz, keyspace_events, oom_scores, process_title, save,
+    shutdown_flags,
+};
 
 const INT_MAX: i64 = i32::MAX as i64;
 const INT: Integer<i64> = Integer { least: 0, most: INT_MAX };
 const LONG: Integer<i64> = Integer { least: 0, most: i64::MAX };
 const SIGNED: Integer<i64> = Integer { least: i32::MIN as i64, most: INT_MAX };
 const PORT: Integer<i64> = Integer { least: 0, most: 65535 };
-const MEMORY: Memory<u64> = Memory { least: 0, most: u64::MAX };
-const WORDS: Words = Words { most: usize::MAX, too_many: "" };
+/// Redis keeps most sizes in a signed number.
+const MEMORY: Memory<u64> = Memory { least: 0, most: i64::MAX.unsigned_abs() };
+const LARGE_MEMORY: Memory<u64> = Memory { least: 0, most: u64::MAX };
 
 const STORAGE: &str = "Nothing is stored on disk.";
 const KEYS: &str = "There are no keys.";
-const CLIENT_MEMORY: &str = "Each client's memory is bounded by limits of its own.";
 const REPLICAS: &str = "There are no replicas.";
 const CLUSTER: &str = "There is no Redis Cluster.";
 const SCRIPTS: &str = "There are no scripts that could run for long.";
 const SUPERVISION: &str = "The server runs in the foreground; a service manager takes care of it.";
-const LOG: &str = "The log goes to logfile or to standard output.";
+const READINESS: &str =
+    "Whoever sets NOTIFY_SOCKET, as systemd does, is told when the server is ready and when it stops.";
 const RUNTIME: &str = "Threads and memory are managed differently: see worker-threads.";
 const OUTGOING: &str = "There are no outgoing connections of Redis's kind.";
-const TIMING: &str = "Commands are not timed one by one.";
 const USERS: &str = "There are no ACL users besides the default one: see requirepass.";
 const PROTECTED: &str = "There is nothing that it would protect.";
-const TLS: &str = "Connections are not encrypted: put a TLS proxy in front.";
+const DIFFIE_HELLMAN: &str = "Keys are agreed upon by elliptic curves only, which need no parameters.";
 
 /// Directives of Redis's files that CONFIG does not know and that Redis itself skips.
 pub(super) const SKIPPED: [&str; 3] =
@@ -55,16 +59,15 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("aof-timestamp-enabled", &YesNo, "no", STORAGE),
     Row::ignored("aof-disable-auto-gc", &YesNo, "no", STORAGE),
     Row::ignored("aof-rewrite-incremental-fsync", &YesNo, "yes", STORAGE),
-    Row::ignored("save", &WORDS, "3600 1 300 100 60 10000", STORAGE).accumulating(),
-    Row::ignored("dbfilename", &Bytes, "dump.rdb", STORAGE),
-    Row::ignored("dir", &Bytes, ".", STORAGE),
+    Row::ignored("save", &Custom(save), "3600 1 300 100 60 10000", STORAGE).accumulating(),
+    Row::ignored("dbfilename", &Custom(file_name), "dump.rdb", STORAGE).protected(),
     Row::ignored("stop-writes-on-bgsave-error", &YesNo, "yes", STORAGE),
     Row::ignored("rdbcompression", &YesNo, "yes", STORAGE),
     Row::ignored("rdbchecksum", &YesNo, "yes", STORAGE).immutable(),
     Row::ignored("rdb-del-sync-files", &YesNo, "no", STORAGE),
     Row::ignored("rdb-save-incremental-fsync", &YesNo, "yes", STORAGE),
     Row::ignored("sanitize-dump-payload", &OneOf(&["no", "yes", "clients"]), "no", STORAGE),
-    Row::ignored("notify-keyspace-events", &Bytes, "", KEYS),
+    Row::ignored("notify-keyspace-events", &Custom(keyspace_events), "", KEYS),
     Row::ignored("hash-max-listpack-entries", &LONG, "512", KEYS).alias("hash-max-ziplist-entries"),
     Row::ignored("hash-max-listpack-value", &MEMORY, "64", KEYS).alias("hash-max-ziplist-value"),
     Row::ignored("list-max-listpack-size", &SIGNED, "-2", KEYS).alias("list-max-ziplist-size"),
@@ -85,7 +88,7 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("lazyfree-lazy-user-del", &YesNo, "no", KEYS),
     Row::ignored("lazyfree-lazy-user-flush", &YesNo, "no", KEYS),
     Row::ignored("tracking-table-max-keys", &LONG, "1000000", KEYS),
-    Row::ignored("maxmemory", &MEMORY, "0", KEYS),
+    Row::ignored("maxmemory", &LARGE_MEMORY, "0", KEYS),
     Row::ignored(
         "maxmemory-policy",
         &OneOf(&[
@@ -105,8 +108,11 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("maxmemory-eviction-tenacity", &Integer { least: 0, most: 100 }, "10", KEYS),
     Row::ignored("lfu-log-factor", &INT, "10", KEYS),
     Row::ignored("lfu-decay-time", &INT, "1", KEYS),
-    Row::ignored("maxmemory-clients", &Bytes, "0", CLIENT_MEMORY),
-    Row::ignored("replicaof", &WORDS, "", REPLICAS).alias("slaveof").several().immutable(),
+    Row::ignored("replicaof", &Master, "", REPLICAS)
+        .alias("slaveof")
+        .several()
+        .immutable()
+        .missed("This server follows no master: what is published there does not arrive here."),
     Row::ignored("masterauth", &Bytes, "", REPLICAS),
     Row::ignored("masteruser", &Bytes, "", REPLICAS),
     Row::ignored("replica-serve-stale-data", &YesNo, "yes", REPLICAS).alias("slave-serve-stale-data"),
@@ -126,7 +132,7 @@ pub(super) static UNSERVED: &[Row] = &[
         .alias("repl-ping-slave-period"),
     Row::ignored("repl-timeout", &Integer { least: 1, most: INT_MAX }, "60", REPLICAS),
     Row::ignored("repl-disable-tcp-nodelay", &YesNo, "no", REPLICAS),
-    Row::ignored("repl-backlog-size", &Memory { least: 1, most: u64::MAX }, "1048576", REPLICAS),
+    Row::ignored("repl-backlog-size", &Custom(backlog_size), "1048576", REPLICAS),
     Row::ignored("repl-backlog-ttl", &LONG, "3600", REPLICAS),
     Row::ignored("min-replicas-to-write", &INT, "0", REPLICAS).alias("min-slaves-to-write"),
     Row::ignored("min-replicas-max-lag", &INT, "10", REPLICAS).alias("min-slaves-max-lag"),
@@ -136,7 +142,9 @@ pub(super) static UNSERVED: &[Row] = &[
         "ignore",
         REPLICAS,
     ),
-    Row::ignored("cluster-enabled", &YesNo, "no", CLUSTER).immutable(),
+    Row::ignored("cluster-enabled", &YesNo, "no", CLUSTER).immutable().missed(
+        "This server stands alone: it joins no Redis Cluster, has no slots, and knows only its own clients.",
+    ),
     Row::ignored("cluster-config-file", &Bytes, "nodes.conf", CLUSTER).immutable(),
     Row::ignored("cluster-node-timeout", &LONG, "15000", CLUSTER),
     Row::ignored("cluster-port", &PORT, "0", CLUSTER).immutable(),
@@ -144,7 +152,7 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("cluster-announce-port", &PORT, "0", CLUSTER),
     Row::ignored("cluster-announce-tls-port", &PORT, "0", CLUSTER),
     Row::ignored("cluster-announce-bus-port", &PORT, "0", CLUSTER),
-    Row::ignored("cluster-announce-hostname", &Bytes, "", CLUSTER),
+    Row::ignored("cluster-announce-hostname", &Custom(host_name), "", CLUSTER),
     Row::ignored("cluster-announce-human-nodename", &Bytes, "", CLUSTER),
     Row::ignored(
         "cluster-preferred-endpoint-type",
@@ -160,41 +168,36 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("cluster-require-full-coverage", &YesNo, "yes", CLUSTER),
     Row::ignored("cluster-allow-reads-when-down", &YesNo, "no", CLUSTER),
     Row::ignored("cluster-allow-pubsubshard-when-down", &YesNo, "yes", CLUSTER),
-    Row::ignored("cluster-link-sendbuf-limit", &MEMORY, "0", CLUSTER),
+    Row::ignored("cluster-link-sendbuf-limit", &LARGE_MEMORY, "0", CLUSTER),
     Row::ignored("busy-reply-threshold", &LONG, "5000", SCRIPTS).alias("lua-time-limit"),
     Row::ignored("daemonize", &YesNo, "no", SUPERVISION).immutable(),
-    Row::ignored("pidfile", &Bytes, "", SUPERVISION).immutable(),
-    Row::ignored("supervised", &OneOf(&["upstart", "systemd", "auto", "no"]), "no", SUPERVISION).immutable(),
+    Row::ignored("supervised", &OneOf(&["upstart", "systemd", "auto", "no"]), "no", READINESS).immutable(),
     Row::ignored("set-proc-title", &YesNo, "yes", SUPERVISION).immutable(),
-    Row::ignored("proc-title-template", &Bytes, "{title} {listen-addr} {server-mode}", SUPERVISION),
+    Row::ignored(
+        "proc-title-template",
+        &Custom(process_title),
+        "{title} {listen-addr} {server-mode}",
+        SUPERVISION,
+    ),
     Row::ignored("always-show-logo", &YesNo, "no", SUPERVISION).immutable(),
-    Row::ignored("shutdown-on-sigint", &WORDS, "default", SUPERVISION).several(),
-    Row::ignored("shutdown-on-sigterm", &WORDS, "default", SUPERVISION).several(),
+    Row::ignored("shutdown-on-sigint", &Custom(shutdown_flags), "default", SUPERVISION).several(),
+    Row::ignored("shutdown-on-sigterm", &Custom(shutdown_flags), "default", SUPERVISION).several(),
     Row::ignored("crash-log-enabled", &YesNo, "yes", SUPERVISION),
     Row::ignored("crash-memcheck-enabled", &YesNo, "yes", SUPERVISION),
     Row::ignored("oom-score-adj", &OneOf(&["no", "yes", "relative", "absolute"]), "no", SUPERVISION),
-    Row::ignored("oom-score-adj-values", &WORDS, "0 200 800", SUPERVISION).several(),
-    Row::ignored("syslog-enabled", &YesNo, "no", LOG).immutable(),
-    Row::ignored("syslog-ident", &Bytes, "redis", LOG).immutable(),
-    Row::ignored(
-        "syslog-facility",
-        &OneOf(&["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]),
-        "local0",
-        LOG,
-    )
-    .immutable(),
+    Row::ignored("oom-score-adj-values", &Custom(oom_scores), "0 200 800", SUPERVISION).several(),
     Row::ignored("io-threads", &Integer { least: 1, most: 128 }, "1", RUNTIME).immutable(),
     Row::ignored("io-threads-do-reads", &YesNo, "no", RUNTIME).immutable(),
     Row::ignored("server-cpulist", &Bytes, "", RUNTIME).alias("server_cpulist").immutable(),
     Row::ignored("bio-cpulist", &Bytes, "", RUNTIME).alias("bio_cpulist").immutable(),
     Row::ignored("aof-rewrite-cpulist", &Bytes, "", RUNTIME).alias("aof_rewrite_cpulist").immutable(),
     Row::ignored("bgsave-cpulist", &Bytes, "", RUNTIME).alias("bgsave_cpulist").immutable(),
-    Row::ignored("hz", &INT, "10", RUNTIME),
+    Row::ignored("hz", &Custom(hz), "10", RUNTIME),
     Row::ignored("dynamic-hz", &YesNo, "yes", RUNTIME),
     Row::ignored("jemalloc-bg-thread", &YesNo, "yes", RUNTIME),
     Row::ignored("disable-thp", &YesNo, "yes", RUNTIME).immutable(),
     Row::ignored("activedefrag", &YesNo, "no", RUNTIME),
-    Row::ignored("active-defrag-ignore-bytes", &Memory { least: 1, most: u64::MAX }, "104857600", RUNTIME),
+    Row::ignored("active-defrag-ignore-bytes", &Memory { least: 1, ..MEMORY }, "104857600", RUNTIME),
     Row::ignored("active-defrag-threshold-lower", &Integer { least: 0, most: 1000 }, "10", RUNTIME),
     Row::ignored("active-defrag-threshold-upper", &Integer { least: 0, most: 1000 }, "100", RUNTIME),
     Row::ignored("active-defrag-cycle-min", &Integer { least: 1, most: 99 }, "1", RUNTIME),
@@ -204,34 +207,14 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("locale-collate", &Bytes, "", RUNTIME),
     Row::ignored("bind-source-addr", &Bytes, "", OUTGOING),
     Row::ignored("socket-mark-id", &Integer { least: 0, most: u32::MAX as i64 }, "0", OUTGOING).immutable(),
-    Row::ignored("slowlog-log-slower-than", &Integer { least: -1, most: i64::MAX }, "10000", TIMING),
-    Row::ignored("slowlog-max-len", &LONG, "128", TIMING),
-    Row::ignored("latency-monitor-threshold", &LONG, "0", TIMING),
-    Row::ignored("latency-tracking", &YesNo, "yes", TIMING),
-    Row::ignored("latency-tracking-info-percentiles", &WORDS, "50 99 99.9", TIMING).several(),
     Row::refused("aclfile", &Bytes, "", USERS).immutable(),
     Row::ignored("acl-pubsub-default", &OneOf(&["allchannels", "resetchannels"]), "resetchannels", USERS),
     Row::ignored("acllog-max-len", &LONG, "128", USERS),
-    Row::ignored("enable-protected-configs", &OneOf(&["no", "yes", "local"]), "no", PROTECTED).immutable(),
     Row::ignored("enable-module-command", &OneOf(&["no", "yes", "local"]), "no", PROTECTED).immutable(),
-    Row::refused("tls-port", &PORT, "0", TLS),
-    Row::ignored("tls-cluster", &YesNo, "no", TLS),
-    Row::ignored("tls-replication", &YesNo, "no", TLS),
-    Row::ignored("tls-auth-clients", &OneOf(&["no", "yes", "optional"]), "yes", TLS),
-    Row::ignored("tls-cert-file", &Bytes, "", TLS),
-    Row::ignored("tls-key-file", &Bytes, "", TLS),
-    Row::ignored("tls-key-file-pass", &Bytes, "", TLS),
-    Row::ignored("tls-client-cert-file", &Bytes, "", TLS),
-    Row::ignored("tls-client-key-file", &Bytes, "", TLS),
-    Row::ignored("tls-client-key-file-pass", &Bytes, "", TLS),
-    Row::ignored("tls-dh-params-file", &Bytes, "", TLS),
-    Row::ignored("tls-ca-cert-file", &Bytes, "", TLS),
-    Row::ignored("tls-ca-cert-dir", &Bytes, "", TLS),
-    Row::ignored("tls-protocols", &Bytes, "", TLS),
-    Row::ignored("tls-ciphers", &Bytes, "", TLS),
-    Row::ignored("tls-ciphersuites", &Bytes, "", TLS),
-    Row::ignored("tls-prefer-server-ciphers", &YesNo, "no", TLS),
-    Row::ignored("tls-session-caching", &YesNo, "yes", TLS),
-    Row::ignored("tls-session-cache-size", &INT, "20480", TLS),
-    Row::ignored("tls-session-cache-timeout", &INT, "300", TLS),
+    Row::ignored("tls-cluster", &YesNo, "no", CLUSTER),
+    Row::ignored("tls-replication", &YesNo, "no", REPLICAS),
+    Row::ignored("tls-client-cert-file", &Bytes, "", OUTGOING),
+    Row::ignored("tls-client-key-file", &Bytes, "", OUTGOING),
+    Row::ignored("tls-client-key-file-pass", &Bytes, "", OUTGOING),
+    Row::ignored("tls-dh-params-file", &Bytes, "", DIFFIE_HELLMAN),
 ];

@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::Shared;
 use super::output::Output;
-use crate::broker::clients::Client;
+use crate::broker::clients::{Client, Mark};
 use crate::broker::session::Session;
 use crate::broker::stats::Counter;
 use crate::command::{Interpreter, Progress, Workspace, flush};
@@ -88,8 +89,8 @@ pub(super) struct Connection<S> {
     pending: Vec<u8>,
     start: usize,
     output: Output,
-    /// The connection ends when the frame that has begun is written, at this time at the latest.
-    farewell: Option<Pin<Box<Sleep>>>,
+    /// Ends a farewell at the latest, or the sleep of a command.
+    timer: Option<Pin<Box<Sleep>>>,
     /// Clients that this connection's messages have yet to wake.
     ready: VecDeque<Waker>,
     /// Requests that have been read wait for another turn.
@@ -98,6 +99,8 @@ pub(super) struct Connection<S> {
     turn_over: bool,
     /// The client has too many unread replies for another request.
     paused: bool,
+    /// The connection ends when the frame that has begun is written.
+    farewell: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -114,19 +117,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             pending: Vec::new(),
             start: 0,
             output: Output::default(),
-            farewell: None,
+            timer: None,
             ready: VecDeque::new(),
             more: false,
             turn_over: false,
             paused: false,
+            farewell: false,
         }
     }
 
     /// What happens next. Output first, so that a client that reads is never behind one that writes.
     fn poll_event(&mut self, task: &mut Context<'_>) -> Poll<Event> {
-        if let Some(farewell) = &mut self.farewell {
+        if self.farewell {
             let finished = self.output.poll_finish(&mut self.stream, task).is_ready();
-            let over = finished || farewell.as_mut().poll(task).is_ready();
+            let over = finished || self.poll_timer(task).is_ready();
             return if over { Poll::Ready(Event::Finished) } else { Poll::Pending };
         }
         let idle = match self.poll_output(task) {
@@ -147,10 +151,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Ready when the timer, if there is one, has run out.
+    fn poll_timer(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        if let Some(timer) = &mut self.timer {
+            ready!(timer.as_mut().poll(task));
+            self.timer = None;
+        }
+        Poll::Ready(())
+    }
+
     fn poll_output(&mut self, task: &mut Context<'_>) -> Poll<io::Result<Taken>> {
         let Connection { shared, stream, interpreter, output, .. } = self;
         let client = &interpreter.session.client;
-        let count = |bytes| shared.broker.stats.add(client.id, Counter::OutputBytes, bytes as u64);
+        let stats = &shared.broker.stats;
+        let count = |bytes| {
+            stats.add(client.id, Counter::Writes, 1);
+            stats.add(client.id, Counter::OutputBytes, bytes as u64);
+        };
         output.poll_flush(stream, &client.outbox, &shared.clock, task, count)
     }
 
@@ -160,12 +177,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // A command that has begun ends before anything else is looked at: what it holds back may be all that waits.
         match self.interpreter.suspended() {
             Some(Progress::Wait) if !session.outbox().is_completed() => return Poll::Pending,
+            Some(Progress::Sleep) => return self.poll_timer(task).map(|()| Event::Continue),
             Some(_) => return Poll::Ready(Event::Continue),
             None => {}
         }
         if session.closing {
             let finished = idle && self.ready.is_empty();
             return if finished { Poll::Ready(Event::Finished) } else { Poll::Pending };
+        }
+        if session.client.is(Mark::Postponed) {
+            return self.poll_postponed(task);
         }
         if self.paused {
             if session.outbox().waiting() > session.reply_backlog() {
@@ -177,6 +198,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Ready(Event::Continue);
         }
         self.poll_input(task)
+    }
+
+    /// The client's next request waits for the end of a pause. It is read from a little further, so that its end is
+    /// noticed.
+    fn poll_postponed(&mut self, task: &mut Context<'_>) -> Poll<Event> {
+        if self.pending.len() - self.start < READ_BYTES { self.poll_input(task) } else { Poll::Pending }
     }
 
     fn poll_input(&mut self, task: &mut Context<'_>) -> Poll<Event> {
@@ -201,21 +228,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.turn(0);
                 true
             }
-            Event::Finished | Event::Lost => false,
+            Event::Lost => {
+                self.log_end(format_args!("Client closed connection"));
+                false
+            }
+            Event::Finished => {
+                self.log_end(format_args!("Closed client connection"));
+                false
+            }
             Event::Closed(reason) => {
-                tracing::debug!(id = self.interpreter.session.id(), ?reason, "Client connection ends");
-                reason == CloseReason::OutputLimit && self.say_farewell()
+                self.log_end(format_args!("Closing client connection ({reason:?})"));
+                let is_slow = reason == CloseReason::OutputLimit;
+                if is_slow {
+                    self.say_farewell();
+                }
+                is_slow
             }
         }
     }
 
+    /// Only with `loglevel verbose`, and otherwise nothing is looked at.
+    fn log_end(&self, how: fmt::Arguments<'_>) {
+        let client = &self.interpreter.session.client;
+        tracing::debug!("{how} id={} addr={} name={}", client.id, client.address, client.name());
+    }
+
     /// The client was too slow. If it still reads it gets the rest of the frame that has begun; it is nobody's receiver
     /// any more.
-    fn say_farewell(&mut self) -> bool {
+    fn say_farewell(&mut self) {
         self.leave();
         self.ready.drain(..).for_each(Waker::wake);
-        self.farewell = Some(Box::pin(sleep(FAREWELL)));
-        self.output.cut()
+        self.farewell = true;
+        self.timer = Some(Box::pin(sleep(FAREWELL)));
+        self.output.cut();
     }
 
     /// One turn: executes what has been read, as far as the budget goes.
@@ -226,7 +271,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // Taken out for the turn: if a handler panics nothing of this client is left for the next one.
             let mut taken = std::mem::take(&mut scratch.workspace);
             let (input, workspace) = (&scratch.input, &mut taken);
-            workspace.budget = TURN_BUDGET;
+            self.interpreter.session.refresh(&shared.broker);
+            workspace.begin_turn(TURN_BUDGET, now);
             std::mem::swap(&mut workspace.ready, &mut self.ready);
             if received > 0 {
                 self.note_activity(received, now);
@@ -236,13 +282,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             std::mem::swap(&mut workspace.ready, &mut self.ready);
             scratch.workspace = taken;
         });
-        shared.broker.stats.note_turn(shared.clock.since(now));
+        shared.broker.note_turn(self.interpreter.session.id(), now, shared.clock.since(now));
         self.turn_over = self.more || !self.ready.is_empty();
     }
 
     fn note_activity(&self, received: usize, now: Now) {
         let client = &self.interpreter.session.client;
         client.active_ms.store(now.monotonic_ms(), Ordering::Relaxed);
+        self.shared.broker.stats.add(client.id, Counter::Reads, 1);
         self.shared.broker.stats.add(client.id, Counter::InputBytes, received as u64);
     }
 
@@ -271,7 +318,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if session.closing || self.failed.is_some() || self.interpreter.suspended().is_some() {
                 return used;
             }
-            if self.paused || workspace.budget == 0 {
+            if self.paused || workspace.budget == 0 || session.client.is(Mark::Postponed) {
                 self.more = true;
                 return used;
             }
@@ -285,6 +332,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             };
             if !self.interpreter.execute(&self.shared.broker, workspace, now, request) {
+                self.more = self.interpreter.suspended().is_none();
                 return used;
             }
             used += consumed;
@@ -325,7 +373,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.interpreter.suspended().is_none()
             && let Some(error) = self.failed.take()
         {
-            Reply::new(&mut workspace.reply, self.interpreter.session.protocol).error(&error.reply());
+            let text = error.reply();
+            workspace.counts.add_error(&text);
+            Reply::new(&mut workspace.reply, self.interpreter.session.protocol).error(&text);
             self.interpreter.session.closing = true;
         }
         let session = &self.interpreter.session;
@@ -337,8 +387,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !workspace.overflowed.is_empty() {
             broker.report_overflows(&mut workspace.overflowed);
         }
-        if self.interpreter.suspended().is_some() {
-            self.shared.flush.notify_one();
+        match self.interpreter.suspended() {
+            Some(Progress::Sleep) => {
+                let left = workspace.wake_at.saturating_sub(now.monotonic);
+                self.timer = Some(Box::pin(sleep(left)));
+            }
+            Some(_) => self.shared.flush.notify_one(),
+            None => {}
+        }
+        if session.closing && broker.stop_requested().is_some() {
+            self.shared.stop.notify_one();
+        }
+        if session.client.is(Mark::Postponed) {
+            self.shared.postponed.notify_one();
+        }
+        if session.closing {
+            session.client.mark(Mark::Closing, true);
         }
         let pushes = std::mem::take(&mut workspace.pushes);
         let most =
@@ -387,7 +451,7 @@ impl<S> Drop for Connection<S> {
         // finds it nowhere. Many are given up in turns, and whoever publishes to them meanwhile finds the outbox closed.
         self.leave();
         let _ = self.interpreter.session.outbox().close(CloseReason::Killed);
-        self.shared.broker.clients.remove(id);
+        self.shared.broker.forget(&self.interpreter.session.client);
         self.ready.drain(..).for_each(Waker::wake);
         self.shared.gone.notify_one();
     }
@@ -396,7 +460,7 @@ impl<S> Drop for Connection<S> {
 impl<S> Connection<S> {
     /// Gives up all subscriptions, many of them in turns of the flush task.
     fn leave(&mut self) {
-        if let Some(subscribed) = self.interpreter.session.take_subscriptions()
+        if let Some(subscribed) = self.interpreter.session.take_subscriptions(&self.shared.broker)
             && self.shared.broker.leave(subscribed)
         {
             self.shared.flush.notify_one();

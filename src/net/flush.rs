@@ -11,6 +11,7 @@ use tokio::task::yield_now;
 
 use super::Shared;
 use super::client::WAKES_PER_TURN;
+use crate::broker::stats::Counter;
 use crate::command::FANOUT_BUDGET;
 use crate::pubsub::fanout::Delivery;
 use crate::resp::push::FrameBuffer;
@@ -26,7 +27,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             let begin = shared.clock.now();
             let more_fanouts = fan_out(&shared, begin, &mut ready, &mut overflowed);
             let more_cleanup = shared.broker.clean_up();
-            shared.broker.stats.note_turn(shared.clock.since(begin));
+            shared.broker.note_turn(0, begin, shared.clock.since(begin));
             while !ready.is_empty() {
                 let wakes = ready.len().min(WAKES_PER_TURN);
                 ready.drain(..wakes).for_each(Waker::wake);
@@ -53,8 +54,10 @@ fn fan_out(shared: &Shared, now: Now, ready: &mut VecDeque<Waker>, overflowed: &
         overflowed,
         frame: &mut frame,
         budget: FANOUT_BUDGET,
+        delivered: 0,
     };
     let more = shared.broker.subscriptions.continue_fanout(&mut delivery);
+    shared.broker.stats.add(0, Counter::MessagesDelivered, delivery.delivered);
     shared.broker.report_overflows(overflowed);
     more
 }

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::Shared;
 use super::client::Connection;
+use super::tls::Tls;
 use super::transport::{Accepted, Listener, descriptor, prepare};
 use crate::broker::clients::{Address, Client};
 use crate::broker::stats::Counter;
@@ -35,12 +36,17 @@ editing the Redis configuration file, and setting the protected mode option to '
 authentication password for the default user. NOTE: You only need to do one of the above things in order for the \
 server to start accepting connections from the outside.\r\n";
 
-/// Accepts connections for as long as the server runs.
-pub(super) async fn run(shared: Arc<Shared>, listener: Listener) {
+/// Accepts connections until the listener is closed.
+pub(super) async fn run(shared: Arc<Shared>, listener: Arc<Listener>) {
     let mut last_line = None;
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => admit(&shared, accepted),
+    while let Some(accepted) = listener.accept().await {
+        match accepted {
+            Ok(accepted) => {
+                if listener.tls {
+                    shared.tls.room(&shared).await;
+                }
+                admit(&shared, accepted, listener.tls);
+            }
             Err(error) => {
                 shared.broker.stats.add(0, Counter::AcceptErrors, 1);
                 let now = shared.clock.now().monotonic;
@@ -57,7 +63,7 @@ pub(super) async fn run(shared: Arc<Shared>, listener: Listener) {
     }
 }
 
-fn admit(shared: &Arc<Shared>, accepted: Accepted) {
+fn admit(shared: &Arc<Shared>, accepted: Accepted, tls: bool) {
     shared.broker.stats.add(0, Counter::ConnectionsReceived, 1);
     match accepted {
         Accepted::Tcp(stream, peer) => {
@@ -66,13 +72,27 @@ fn admit(shared: &Arc<Shared>, accepted: Accepted) {
             let local = stream.local_addr().map_or(Address::Internal, Address::Tcp);
             let _ = prepare(&stream, config.tcp_keepalive);
             let peer = Address::Tcp(peer);
-            if config.protected_mode && config.requirepass.is_empty() && !peer.is_local() {
-                refuse(shared, stream, PROTECTED);
+            let descriptor = descriptor(&stream);
+            if !tls {
+                if is_protected_from(shared, &peer) {
+                    refuse(shared, stream, PROTECTED);
+                } else if is_full(shared) {
+                    refuse(shared, stream, TOO_MANY_CLIENTS);
+                } else {
+                    serve(shared, stream, peer, local, descriptor);
+                }
             } else if is_full(shared) {
-                refuse(shared, stream, TOO_MANY_CLIENTS);
+                // As in Redis without a word: no handshake is worth it.
+                shared.broker.stats.add(0, Counter::ConnectionsRejected, 1);
             } else {
-                let descriptor = descriptor(&stream);
-                serve(shared, stream, peer, local, descriptor);
+                let then = shared.clone();
+                Tls::accept(shared, stream, peer.to_string(), move |stream| {
+                    if is_protected_from(&then, &peer) {
+                        refuse(&then, stream, PROTECTED);
+                    } else {
+                        serve(&then, stream, peer, local, descriptor);
+                    }
+                });
             }
         }
         Accepted::Unix(stream, path) => {
@@ -87,15 +107,23 @@ fn admit(shared: &Arc<Shared>, accepted: Accepted) {
     }
 }
 
+/// Protected mode lets in nobody from elsewhere while there is no password.
+fn is_protected_from(shared: &Shared, peer: &Address) -> bool {
+    let config = shared.broker.config();
+    config.protected_mode && config.requirepass.is_empty() && !peer.is_local()
+}
+
+/// Who is still in the handshake counts.
 fn is_full(shared: &Shared) -> bool {
-    shared.broker.clients.len() >= shared.broker.config().maxclients
+    shared.broker.clients.len() + shared.tls.handshakes() >= shared.broker.config().maxclients
 }
 
 /// Says why, if the client takes it, and closes.
 fn refuse(shared: &Shared, mut stream: impl AsyncWrite + Unpin + Send + 'static, text: &'static [u8]) {
     shared.broker.stats.add(0, Counter::ConnectionsRejected, 1);
     tokio::spawn(async move {
-        let _ = tokio::time::timeout(REFUSAL_TIME, stream.write_all(text)).await;
+        let say = async { stream.write_all(text).await.and(stream.flush().await) };
+        let _ = tokio::time::timeout(REFUSAL_TIME, say).await;
     });
 }
 
@@ -105,6 +133,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let id = shared.broker.clients.next_id();
+    tracing::debug!(id, "Accepted {peer}");
     let client = Arc::new(Client::new(id, peer, local, descriptor, shared.clock.now()));
     tokio::spawn(Connection::new(shared.clone(), stream, client));
 }

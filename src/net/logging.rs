@@ -1,11 +1,17 @@
 //! The log: one line an event, written as Redis writes its own, so that what watches a Redis log goes on working:
 //!
 //! ```text
-//! 4711:M 24 Nov 2026 04:53:32.123 * Ready to accept connections port=6379
+//! 4711:M 24 Nov 2026 04:53:32.123 * Ready to accept connections tcp port=6379
+//! ```
+//!
+//! or, with `log-format json`, as an object:
+//!
+//! ```text
+//! {"timestamp":"2026-11-24T03:53:32.123456Z","level":"INFO","message":"Ready to accept connections tcp","port":6379}
 //! ```
 //!
 //! Owns the line's form, the file, and the level, which can change at run time. Must not know who logs what. Levels
-//! go by Redis's names in the configuration and by tracing's in the code:
+//! go by Redis's names in the configuration and by tracing's in the code and in JSON:
 //!
 //! | `loglevel` | mark | in the code                            |
 //! |------------|------|----------------------------------------|
@@ -18,7 +24,7 @@
 use std::fmt::{self, Debug};
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -29,23 +35,34 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{Registry, reload};
+use tracing_subscriber::{Layer, Registry, reload};
 
-use crate::config::LogLevel;
+use crate::config::{Config, LogFormat, LogLevel};
+use syslog::{SYSLOG_PATH, Syslog};
+
+mod syslog;
 
 /// The running log.
+#[derive(Clone)]
 pub struct Logging {
     level: reload::Handle<LevelFilter, Registry>,
     output: Arc<Output>,
 }
 
-/// Starts the log of this process. `logfile` is a path, or empty for standard output.
+/// Starts the log of this process, as the options say.
 ///
 /// # Errors
-/// The file cannot be opened for appending, or a log was started before.
-pub fn start(level: LogLevel, logfile: &str) -> io::Result<Logging> {
-    let (subscriber, logging) = subscriber(level, logfile)?;
-    tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)?;
+/// The file cannot be opened for appending: a text that names it and says what to do. Or a log was started before.
+pub fn start(config: &Config) -> Result<Logging, String> {
+    let (subscriber, logging) = subscriber(config, Path::new(SYSLOG_PATH)).map_err(|error| {
+        let directory = Path::new(&config.logfile).parent().unwrap_or(Path::new("")).display();
+        format!(
+            "logfile {}: {error}. The directory {directory} must exist and this user must be able to write there; or \
+             log to standard output with logfile \"\"",
+            config.logfile
+        )
+    })?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())?;
     Ok(logging)
 }
 
@@ -56,27 +73,36 @@ impl Logging {
         let _ = self.level.modify(|filter| *filter = filter_of(level));
     }
 
-    /// Opens the file again: after it was renamed, a new one takes the lines that follow. Without a file, nothing.
+    /// Opens the file again: after it was renamed, a new one takes the lines that follow. Returns its path, or nothing
+    /// when there is no file.
     ///
     /// # Errors
     /// The file cannot be opened; the log goes on where it was.
-    pub fn reopen(&self) -> io::Result<()> {
+    pub fn reopen(&self) -> io::Result<Option<&Path>> {
         self.output.reopen()
     }
 }
 
 fn subscriber(
-    level: LogLevel,
-    logfile: &str,
+    config: &Config,
+    syslog: &Path,
 ) -> io::Result<(impl Subscriber + Send + Sync + use<>, Logging)> {
-    let output = Arc::new(Output::open(logfile)?);
-    let (filter, level) = reload::Layer::new(filter_of(level));
+    let output = Arc::new(Output::open(&config.logfile)?);
+    let (filter, level) = reload::Layer::new(filter_of(config.loglevel));
     let lines = tracing_subscriber::fmt::layer()
-        .event_format(Line { process: std::process::id() })
         .with_writer(Arc::clone(&output))
         // A full disk must not fill standard error as well.
         .log_internal_errors(false);
-    Ok((tracing_subscriber::registry().with(filter).with(lines), Logging { level, output }))
+    let lines = match config.log_format {
+        LogFormat::Text => lines.event_format(Line { process: std::process::id() }).boxed(),
+        LogFormat::Json => {
+            let spans = false;
+            let lines = lines.json().flatten_event(true).with_target(false);
+            lines.with_current_span(spans).with_span_list(spans).boxed()
+        }
+    };
+    let syslog = config.syslog_enabled.then(|| Syslog::new(config, syslog));
+    Ok((tracing_subscriber::registry().with(filter).with(lines).with(syslog), Logging { level, output }))
 }
 
 fn filter_of(level: LogLevel) -> LevelFilter {
@@ -106,16 +132,15 @@ impl Output {
         Ok(Output::File { path, file })
     }
 
-    fn reopen(&self) -> io::Result<()> {
-        if let Output::File { path, file } = self {
-            let opened = append_to(path)?;
-            *file.lock() = opened;
-        }
-        Ok(())
+    fn reopen(&self) -> io::Result<Option<&Path>> {
+        let Output::File { path, file } = self else { return Ok(None) };
+        let opened = append_to(path)?;
+        *file.lock() = opened;
+        Ok(Some(path))
     }
 }
 
-fn append_to(path: &std::path::Path) -> io::Result<File> {
+fn append_to(path: &Path) -> io::Result<File> {
     File::options().append(true).create(true).open(path)
 }
 

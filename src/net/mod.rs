@@ -4,12 +4,18 @@
 //! that grows logic is a mistake: the logic belongs to its machine. Start with [`server`].
 
 mod client;
+mod doors;
 mod flush;
+mod host;
 mod listen;
 pub mod logging;
+pub mod measure;
 mod output;
+mod pause;
+pub mod process;
 pub mod server;
 mod tick;
+mod tls;
 mod transport;
 
 use tokio::sync::Notify;
@@ -17,14 +23,24 @@ use tokio::sync::Notify;
 pub use server::Server;
 
 use crate::broker::Broker;
+use doors::Doors;
+use tls::Tls;
 use transport::Clock;
 
 /// What all tasks of a server share.
 struct Shared {
     broker: Broker,
     clock: Clock,
+    /// Where clients come in.
+    doors: Doors,
+    /// How they are encrypted, where they are.
+    tls: Tls,
     /// There is work for the flush task.
     flush: Notify,
+    /// A client has begun to wait for the end of a pause.
+    postponed: Notify,
     /// A connection has ended.
     gone: Notify,
+    /// A client wants the server to stop.
+    stop: Notify,
 }

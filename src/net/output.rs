@@ -40,6 +40,10 @@ impl Output {
             if self.batch.is_empty() {
                 self.written = 0;
                 self.boundary = None;
+                // What an encrypted stream holds back; a socket does nothing of the kind.
+                if Pin::new(&mut *stream).poll_flush(task)?.is_pending() {
+                    return self.blocked(outbox, clock, task);
+                }
                 let taken = outbox.take(&mut self.batch, task.waker());
                 if taken != Taken::Output {
                     return Poll::Ready(Ok(taken));
@@ -47,13 +51,15 @@ impl Output {
             }
             match self.poll_write(stream, task) {
                 Poll::Ready(result) => count(result?),
-                Poll::Pending => {
-                    return match outbox.blocked(self.unwritten(), task.waker(), clock.now()) {
-                        Some(reason) => Poll::Ready(Ok(Taken::Closed(reason))),
-                        None => Poll::Pending,
-                    };
-                }
+                Poll::Pending => return self.blocked(outbox, clock, task),
             }
+        }
+    }
+
+    fn blocked(&self, outbox: &Outbox, clock: &Clock, task: &Context<'_>) -> Poll<io::Result<Taken>> {
+        match outbox.blocked(self.unwritten(), task.waker(), clock.now()) {
+            Some(reason) => Poll::Ready(Ok(Taken::Closed(reason))),
+            None => Poll::Pending,
         }
     }
 
@@ -66,11 +72,11 @@ impl Output {
         while !self.batch.is_empty() {
             ready!(self.poll_write(stream, task))?;
         }
-        Poll::Ready(Ok(()))
+        Pin::new(stream).poll_flush(task)
     }
 
-    /// Forgets all but the rest of the frame that has begun; false if none has.
-    pub(super) fn cut(&mut self) -> bool {
+    /// Forgets all but the rest of the frame that has begun.
+    pub(super) fn cut(&mut self) {
         let mut boundary = self.boundary.take().unwrap_or_default();
         let mut written = self.written;
         let mut finish = |piece: &[u8]| {
@@ -85,7 +91,6 @@ impl Output {
         let end = finish(&self.batch.tail);
         self.batch.tail.truncate(end);
         self.advance(0);
-        !self.batch.is_empty()
     }
 
     fn poll_write<S: AsyncWrite + Unpin>(

@@ -10,27 +10,36 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::transport::{Clock, entropy, listen, processor_time, reserve_descriptors, resident_bytes};
-use super::{Shared, flush, listen as accepting, tick};
+use super::doors::Doors;
+use super::host::RunningServer;
+use super::logging::Logging;
+use super::measure::{
+    allocator_name, allocator_report, processor_time, resident_bytes, system_bytes, system_name,
+};
+use super::tls::{Tls, settings};
+use super::transport::{Clock, entropy, listen, monotonic, reserve_descriptors};
+use super::{Shared, flush, listen as accepting, pause, tick};
 use crate::broker::clients::Address;
-use crate::broker::{Broker, Identity};
+use crate::broker::configuration::Refusal;
+use crate::broker::{Broker, Identity, StopRequest};
+use crate::command::table;
 use crate::config::Config;
 use crate::map::HashKeys;
 
 /// A running server. Dropping it ends its tasks, and clients are then cut off.
 pub struct Server {
     shared: Arc<Shared>,
-    accepting: JoinSet<()>,
     background: JoinSet<()>,
-    port: Option<u16>,
+    ports: (Option<u16>, Option<u16>),
 }
 
 impl Server {
-    /// Listens and starts to serve. Must be called inside a tokio runtime.
+    /// Listens and starts to serve. Must be called inside a tokio runtime. `logging` is the log whose level CONFIG SET
+    /// changes; `config_file` the file that CONFIG REWRITE writes, empty for none.
     ///
     /// # Errors
     /// A text that names the option, its value and what is wrong.
-    pub fn start(mut config: Config, config_file: &str) -> Result<Server, String> {
+    pub fn start(mut config: Config, config_file: &str, logging: Option<Logging>) -> Result<Server, String> {
         let possible = reserve_descriptors(config.maxclients);
         if possible < config.maxclients {
             tracing::warn!(
@@ -40,8 +49,16 @@ impl Server {
             );
             config.maxclients = possible;
         }
-        let (listeners, port) = listen(&config)?;
-        config.port = port;
+        let tls = Tls::default();
+        if config.tls.port.is_some() {
+            let settings = settings(&config.tls).map_err(|invalid| {
+                tracing::warn!("{invalid}");
+                "Failed to configure TLS. Check logs for more info."
+            })?;
+            tls.replace(Some(settings));
+        }
+        let listeners = listen(&mut config)?;
+        let ports = (config.port, config.tls.port);
         let clock = Clock::start();
         let random = |error| format!("no entropy from the operating system: {error}");
         let keys = HashKeys::new(entropy().map_err(random)?);
@@ -52,24 +69,60 @@ impl Server {
             executable: std::env::current_exe()
                 .map_or_else(|_| String::new(), |path| path.display().to_string()),
             config_file: config_file.to_owned(),
+            monotonic,
             resident_bytes,
             processor_time,
+            allocator_report,
+            allocator: allocator_name(),
+            system: system_name(),
+            system_bytes: system_bytes(),
+            command_rows: table::rows().len(),
         };
-        let broker = Broker::new(config, identity, keys, clock.now());
-        let shared = Arc::new(Shared { broker, clock, flush: Notify::new(), gone: Notify::new() });
+        let shared = Arc::new_cyclic(|shared| {
+            let host = Box::new(RunningServer::new(shared.clone(), config_file, logging));
+            let broker = Broker::new(config, host, identity, keys, clock.now());
+            Shared {
+                broker,
+                clock,
+                doors: Doors::default(),
+                tls,
+                flush: Notify::new(),
+                postponed: Notify::new(),
+                gone: Notify::new(),
+                stop: Notify::new(),
+            }
+        });
         let mut background = JoinSet::new();
         background.spawn(flush::run(shared.clone()));
+        background.spawn(pause::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
-        let mut accepting = JoinSet::new();
-        for listener in listeners {
-            accepting.spawn(accepting::run(shared.clone(), listener));
-        }
-        Ok(Server { shared, accepting, background, port })
+        shared.doors.open(&shared, listeners);
+        Ok(Server { shared, background, ports })
     }
 
-    /// The TCP port, if there is one.
+    /// The TCP port with which the server started, if there was one.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.ports.0
+    }
+
+    /// The same for TLS.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.ports.1
+    }
+
+    /// Reads certificates and keys again, for new connections; false if there is no TLS.
+    ///
+    /// # Errors
+    /// They cannot be used, as a line of the log says, and those of before are used on.
+    pub fn read_certificates(&self) -> Result<bool, Refusal> {
+        if self.shared.broker.config().tls.port.is_none() {
+            return Ok(false);
+        }
+        let set_to_the_same = |config: &mut Config| {
+            config.tls.read_again();
+            Ok(())
+        };
+        self.shared.broker.change_config(set_to_the_same).map(|()| true)
     }
 
     /// What the server serves.
@@ -85,10 +138,21 @@ impl Server {
         accepting::serve(&self.shared, stream, Address::Internal, Address::Internal, -1);
     }
 
+    /// Waits until a client wants the server to stop. (SHUTDOWN.)
+    pub async fn stop_requested(&self) -> StopRequest {
+        loop {
+            if let Some(request) = self.shared.broker.stop_requested() {
+                return request;
+            }
+            self.shared.stop.notified().await;
+        }
+    }
+
     /// Stops: accepts nobody any more, writes what is queued, and ends when all clients are gone or `timeout` is over.
     /// Returns the number of clients that were cut off.
     pub async fn stop(mut self, timeout: Duration) -> usize {
-        self.accepting.shutdown().await;
+        self.shared.doors.close().await;
+        self.shared.tls.close();
         let unixsocket = self.shared.broker.config().unixsocket.clone();
         if let Some(path) = unixsocket {
             // Somebody may have removed it; there is nothing left to do then.

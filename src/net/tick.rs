@@ -1,5 +1,5 @@
 //! What must be noticed although nothing happens: clients that are idle, that take no output, or that are above a soft
-//! limit.
+//! limit; and that all of them together take too much memory.
 //!
 //! Owns the pace. Each client is looked at once a second, a part of them in each tick, so that no connection needs a
 //! timer of its own.
@@ -7,34 +7,51 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
-use crate::broker::clients::Client;
+use super::client::Connection;
+use crate::broker::clients::{Client, Mark};
+use crate::broker::eviction::Eviction;
+use crate::broker::gauges::Round;
 use crate::broker::stats::Counter;
+use crate::command::describe;
 use crate::config::Config;
-use crate::outbox::CloseReason;
+use crate::outbox::{CloseReason, Outbox};
 use crate::sync::atomic::Ordering;
 use crate::time::Now;
 
 const TICK: Duration = Duration::from_millis(100);
 /// Every client is looked at once in so many ticks.
 const TICKS_PER_ROUND: usize = 10;
+/// What a client takes that neither sends nor receives: its task, its record, its outbox.
+const RECORD_BYTES: u64 =
+    (size_of::<Connection<TcpStream>>() + size_of::<Client>() + size_of::<Outbox>()) as u64;
 /// Clients looked at before others have a turn.
 const CLIENTS_PER_STEP: usize = 256;
+
+/// Clients whose memory is looked at in one tick, when it has a limit: one or two milliseconds of work.
+const EVICTION_STEPS_PER_TICK: usize = 64;
 
 /// Runs for as long as the server.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut after = 0;
+    let mut eviction = Eviction::default();
+    let mut round = Round::default();
+    let mut last_round = None;
     loop {
         ticks.tick().await;
-        let mut quota = shared.broker.clients.len().div_ceil(TICKS_PER_ROUND);
+        evict(&shared, &mut eviction).await;
+        shared.broker.sample(shared.clock.now(), last_round.take());
+        let mut quota = shared.broker.clients.len().div_ceil(TICKS_PER_ROUND).max(1);
         while quota > 0 {
             let page = shared.broker.clients.after(after, quota.min(CLIENTS_PER_STEP));
             let Some(last) = page.last() else {
                 after = 0;
+                last_round = Some(std::mem::take(&mut round));
                 break;
             };
             after = last.id;
@@ -42,16 +59,44 @@ pub(super) async fn run(shared: Arc<Shared>) {
             let (config, now) = (shared.broker.config(), shared.clock.now());
             for client in &page {
                 check(&shared, &config, client, now);
+                measure(&mut round, client);
             }
             tokio::task::yield_now().await;
         }
     }
 }
 
+/// Closes the clients that take most, if all together take too much: when a round over all of them has ended.
+async fn evict(shared: &Shared, eviction: &mut Eviction) {
+    for _ in 0..EVICTION_STEPS_PER_TICK {
+        let Some(limit) = shared.broker.config().client_memory_limit() else { return };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let chosen = eviction.step(&shared.broker, limit, CLIENTS_PER_STEP);
+        let now = shared.clock.now();
+        for client in chosen.iter().flatten() {
+            let line = describe(client, now);
+            tracing::info!("Evicting client: {}", String::from_utf8_lossy(&line).trim_end());
+            end(shared, client, CloseReason::Evicted, Counter::ClientsEvicted);
+        }
+        if chosen.is_some() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Adds what a client's buffers take.
+fn measure(round: &mut Round, client: &Client) {
+    let input = u64::from(client.query_bytes.load(Ordering::Relaxed));
+    let output = client.outbox.waiting() as u64;
+    round.largest_input = round.largest_input.max(input);
+    round.largest_output = round.largest_output.max(output);
+    round.bytes += RECORD_BYTES + input + output;
+    round.tracking += u64::from(client.is(Mark::Tracking));
+}
+
 fn check(shared: &Shared, config: &Config, client: &Client, now: Now) {
-    let limits = &config.client_output_buffer_limit;
-    let limit = if client.is_subscribed() { &limits.pubsub } else { &limits.normal };
-    if let Some(waker) = client.outbox.check_limit(limit, now) {
+    if let Some(waker) = client.outbox.check_limit(&client.output_limit(config), now) {
         shared.broker.report_overflows(&mut vec![client.id]);
         waker.into_iter().for_each(std::task::Waker::wake);
         return;
@@ -70,7 +115,8 @@ fn check(shared: &Shared, config: &Config, client: &Client, now: Now) {
         return;
     }
     let idle = now.monotonic_ms().saturating_sub(client.active_ms.load(Ordering::Relaxed));
-    if !config.timeout.is_zero() && u128::from(idle) > config.timeout.as_millis() && !client.is_subscribed() {
+    let may_be_idle = client.is_subscribed() || client.is(Mark::Monitor) || client.is(Mark::Postponed);
+    if !config.timeout.is_zero() && u128::from(idle) > config.timeout.as_millis() && !may_be_idle {
         end(shared, client, CloseReason::Idle, Counter::IdleDisconnections);
         tracing::debug!("Closing idle client id={} addr={}", client.id, client.address);
     }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
+use super::busiest::Busiest;
 use super::fanout::Fanout;
 use super::receivers::{Receiver, Receivers};
 use super::slab::Slab;
@@ -41,9 +42,16 @@ struct Key {
 pub struct Channels {
     keys: HashTable<Key>,
     entries: Slab<Channel>,
+    /// What is published most, to channels that exist or not.
+    pub busiest: Busiest,
 }
 
 impl Channels {
+    /// An empty shard that counts what is published to so many channels.
+    pub fn counting(channels: usize) -> Self {
+        Channels { busiest: Busiest::new(channels), ..Channels::default() }
+    }
+
     /// Number of channels that have a subscriber or an unfinished fan-out.
     pub fn len(&self) -> usize {
         self.keys.len()

@@ -87,6 +87,8 @@ pub struct Delivery<'a> {
     pub frame: &'a mut FrameBuffer,
     /// Receivers and patterns that may still be looked at in this turn.
     pub budget: usize,
+    /// Messages that were queued, one for each receiver.
+    pub delivered: u64,
 }
 
 impl Delivery<'_> {
@@ -131,6 +133,7 @@ pub fn advance(
     patterns: Option<&PatternTable>,
     delivery: &mut Delivery<'_>,
 ) -> bool {
+    let messages = message.payload.messages() as u64;
     loop {
         match &mut cursor.stage {
             Stage::Start { patterns: count } => {
@@ -150,6 +153,7 @@ pub fn advance(
                     *delivery.frame = buffer;
                     *next = stop;
                     cursor.delivered += delivered;
+                    delivery.delivered += delivered * messages;
                     if *next < *end {
                         return false;
                     }
@@ -164,6 +168,7 @@ pub fn advance(
                 if let Some(patterns) = patterns {
                     let (finished, delivered) = stage.advance(message, patterns, delivery);
                     cursor.delivered += delivered;
+                    delivery.delivered += delivered * messages;
                     if !finished {
                         return false;
                     }

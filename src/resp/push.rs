@@ -91,6 +91,11 @@ impl Payloads {
         self.ends.is_empty()
     }
 
+    /// Bytes of all.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The one at `index`.
     pub fn get(&self, index: usize) -> &[u8] {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
@@ -125,6 +130,16 @@ impl<'a> Payload<'a> {
         match self {
             Payload::Small(_) | Payload::Shared(_) => 1,
             Payload::Several(payloads) => payloads.len(),
+        }
+    }
+
+    /// Bytes that are published.
+    pub fn bytes(self) -> usize {
+        match self {
+            Payload::Small(payload) => payload.len(),
+            // With the line end.
+            Payload::Shared(shared) => shared.len() - 2,
+            Payload::Several(payloads) => payloads.bytes(),
         }
     }
 

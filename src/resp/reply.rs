@@ -89,6 +89,37 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// A number with a fraction, as text. RESP2: a bulk.
+    pub fn double(&mut self, text: &str) {
+        self.number(b',', text);
+    }
+
+    /// An integer of any size, as text. RESP2: a bulk.
+    pub fn big_number(&mut self, text: &str) {
+        self.number(b'(', text);
+    }
+
+    fn number(&mut self, kind: u8, text: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => self.line(kind, text.as_bytes()),
+        }
+    }
+
+    /// True or false. RESP2: 1 or 0.
+    pub fn boolean(&mut self, value: bool) {
+        match self.protocol {
+            Protocol::Resp2 => self.integer(i64::from(value)),
+            Protocol::Resp3 => self.line(b'#', if value { b"t" } else { b"f" }),
+        }
+    }
+
+    /// Header of what is told beside the reply that follows it; `pairs` keys and values follow in turns. RESP2 has
+    /// nothing like it, so that it is for RESP3 clients only.
+    pub fn attribute(&mut self, pairs: usize) {
+        self.header(b'|', pairs);
+    }
+
     /// Header of a set; its elements follow. RESP2: an array.
     pub fn set(&mut self, elements: usize) {
         match self.protocol {
@@ -185,7 +216,7 @@ mod tests {
     #[test]
     fn resp3_types_have_resp2_forms() {
         type Write = fn(&mut Reply);
-        let table: [(Write, &str, &str); 7] = [
+        let table: [(Write, &str, &str); 11] = [
             (|reply| reply.null(), "$-1\r\n", "_\r\n"),
             (|reply| reply.null_array(), "*-1\r\n", "_\r\n"),
             (|reply| reply.map(2), "*4\r\n", "%2\r\n"),
@@ -193,6 +224,10 @@ mod tests {
             (|reply| reply.push(3), "*3\r\n", ">3\r\n"),
             (|reply| reply.verbatim(b"ab"), "$2\r\nab\r\n", "=6\r\ntxt:ab\r\n"),
             (|reply| reply.array(0), "*0\r\n", "*0\r\n"),
+            (|reply| reply.double("1.5"), "$3\r\n1.5\r\n", ",1.5\r\n"),
+            (|reply| reply.big_number("12"), "$2\r\n12\r\n", "(12\r\n"),
+            (|reply| reply.boolean(true), ":1\r\n", "#t\r\n"),
+            (|reply| reply.boolean(false), ":0\r\n", "#f\r\n"),
         ];
         for (write, resp2, resp3) in table {
             assert_eq!(written(Protocol::Resp2, write), resp2);

@@ -1,18 +1,16 @@
-// What both Node scripts need: a deadline for every wait, a queue of what came, and the order of the checks.
+// A deadline for every wait, a queue of what came, the line to whoever can restart the server, and the order of the checks.
 
 const assert = require('node:assert');
+const readline = require('node:readline');
 
 // Far more than anything takes, in milliseconds.
 const DEADLINE = 50_000;
 
-exports.port = Number(process.argv[2]);
-exports.protocol = process.argv[3] === 'default' ? undefined : Number(process.argv[3]);
-
 // The promise, or an error that says what was awaited.
-function within(what, promise) {
+function within(what, promise, deadline = DEADLINE) {
     let timer;
     const late = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`did not happen: ${what}`)), DEADLINE);
+        timer = setTimeout(() => reject(new Error(`did not happen: ${what}`)), deadline);
     });
     return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -23,12 +21,11 @@ exports.Inbox = class Inbox {
     constructor() {
         this.items = [];
         this.waiting = [];
-    }
-
-    put(...item) {
-        const next = this.waiting.shift();
-        if (next) next(item);
-        else this.items.push(item);
+        this.put = (...item) => {
+            const next = this.waiting.shift();
+            if (next) next(item);
+            else this.items.push(item);
+        };
     }
 
     take() {
@@ -45,18 +42,36 @@ exports.Inbox = class Inbox {
     }
 };
 
+// A condition that fails is one that does not hold yet: the server may be gone at that moment.
 exports.eventually = async function eventually(what, condition) {
     const until = Date.now() + DEADLINE;
-    while (!(await condition())) {
-        assert.ok(Date.now() < until, `did not happen: ${what}`);
+    for (;;) {
+        let failure;
+        try {
+            if (await within(what, condition())) return;
+        } catch (error) {
+            failure = error;
+        }
+        assert.ok(Date.now() < until, `did not happen: ${what}${failure ? `: ${failure.stack}` : ''}`);
         await new Promise((resolve) => setTimeout(resolve, 10));
     }
+};
+
+let answers;
+
+// Has the server killed and started again on the same port.
+exports.restartServer = async function restartServer() {
+    answers ??= readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+    console.log('restart');
+    const { value } = await within('a restart', answers.next());
+    assert.strictEqual(value, 'restarted');
 };
 
 exports.run = async function run(checks) {
     for (const check of checks) {
         console.log(check.name);
-        await within(check.name, check());
+        // Longer than any single wait, so that it is told which one did not end.
+        await within(check.name, check(), 2 * DEADLINE);
     }
     console.log('all done');
     // Connections that reconnect by themselves would keep the process alive.

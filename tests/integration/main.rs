@@ -16,11 +16,38 @@ mod pubsub;
 // One connection: HELLO, AUTH, RESET, its name, what CLIENT and INFO tell, how it is ended.
 mod connection;
 
+// CONFIG: options that are asked for, changed while the server runs, and written into its file.
+mod config;
+
+// COMMAND: what is served, and what is known of Redis's commands.
+mod command;
+
 // MULTI, EXEC, and what stands between them.
 mod transactions;
 
+// Scripts, that is the one of Laravel, and functions, that is none.
+mod scripts;
+
+// The commands about keys that are answered although there are none.
+mod keyspace;
+
+// What a server that is no part of a Redis Cluster answers to CLUSTER.
+mod cluster;
+
+// What tools ask a server: its role, its time, whether all is saved.
+mod server;
+
+// MONITOR.
+mod monitor;
+
+// What the server tells about itself: INFO's numbers, the slow log, the latency monitor, memory.
+mod statistics;
+
 // What one client may take from the others, and what happens when it takes more.
 mod limits;
+
+// Encrypted connections.
+mod tls;
 
 // Clients that mean harm: what they cost the server.
 mod hostile;

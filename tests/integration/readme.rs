@@ -11,7 +11,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use hereabouts::command::table;
-use hereabouts::command::{Action, Row};
 use hereabouts::config::{Config, options};
 
 use crate::support::{DEADLINE, Server, differs_from_oracle, installed};
@@ -185,10 +184,9 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 fn it_names_the_commands_that_are_served_and_no_others() {
     let named: BTreeSet<String> =
         rows("| served |").iter().flat_map(|row| quoted(row[0])).map(str::to_owned).collect();
-    let is_called = |row: &&&'static Row| matches!(row.action, Action::Run(_));
     let served: BTreeSet<String> = table::rows()
         .iter()
-        .filter(is_called)
+        .filter(|row| row.is_called())
         .map(|row| row.name.to_ascii_uppercase().replace('|', " "))
         .collect();
     let missing: Vec<_> = served.difference(&named).collect();

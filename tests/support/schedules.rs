@@ -170,6 +170,7 @@ impl Broker {
             overflowed: &mut overflowed,
             frame: &mut frame,
             budget: shuttle::rand::thread_rng().gen_range(1..=3),
+            delivered: 0,
         });
         assert_eq!(overflowed, [0; 0]);
         ready.into_iter().for_each(Waker::wake);

@@ -3,7 +3,11 @@
 use super::*;
 
 fn start(line: &[&str]) -> Result<Launch, Stop> {
-    let arguments = ["hereabouts"].iter().chain(line).map(OsString::from);
+    start_as("hereabouts", line)
+}
+
+fn start_as(program: &str, line: &[&str]) -> Result<Launch, Stop> {
+    let arguments = [program].into_iter().chain(line.iter().copied()).map(OsString::from);
     load(arguments, &|path| match path.to_str() {
         Some("file") => Ok(b"port 1\nmaxclients 5\nsave 900 1\nappendonly yes".to_vec()),
         Some("bad") => Ok(b"port x\nfoo 1".to_vec()),
@@ -76,14 +80,20 @@ fn standard_input_is_a_file_without_a_path() {
 fn notices_come_from_files_and_flags() {
     let notices = launch(&["file", "--daemonize", "no"]).notices;
     assert_eq!(
-        notices.iter().map(|notice| notice.directive).collect::<Vec<_>>(),
+        notices
+            .iter()
+            .map(|notice| notice.to_string().split('\'').nth(1).unwrap().to_owned())
+            .collect::<Vec<_>>(),
         ["save", "appendonly", "daemonize"]
     );
 }
 
 #[test]
 fn help_and_version() {
-    assert_eq!(printed(&["--version"]), format!("hereabouts {}\n", env!("CARGO_PKG_VERSION")));
+    for flag in ["--version", "-v", "-V"] {
+        assert_eq!(printed(&[flag]), concat!("hereabouts ", env!("CARGO_PKG_VERSION")));
+    }
+    assert_eq!(printed(&["-h"]).lines().next(), printed(&["--help"]).lines().next());
     let help = printed(&["--help"]);
     for row in crate::config::options::all() {
         let listed = help.contains(&format!("--{} <", row.name));
@@ -107,11 +117,69 @@ fn problems_name_the_flag() {
         (&["--port", "3", "4"], ">>> '--port 3 4'\nwrong number of arguments"),
         (&["--port", "x"], ">>> '--port x'\nargument couldn't be parsed into an integer"),
         (&["--port"], "a value is required for '--port <number|auto>'"),
-        (&["--tls-port", "1"], ">>> '--tls-port 1'\nnot supported"),
+        (&["--aclfile", "a"], ">>> '--aclfile a'\nnot supported"),
         (&["gone"], "can't open the configuration file 'gone'"),
         (&["file", "file"], "unexpected argument 'file' found"),
     ] {
         let problem = problems(line);
         assert!(problem.contains(expected), "{line:?}: {problem}");
+    }
+}
+
+#[test]
+fn a_warning_says_what_an_operator_misses() {
+    let warnings = |line: &[&str]| -> Vec<String> {
+        let notices = launch(line).notices;
+        notices.iter().filter(|notice| notice.is_warning()).map(Notice::to_string).collect()
+    };
+    for (line, begin) in [
+        (&["--cluster-enabled", "yes"][..], "'cluster-enabled yes' is not done: This server stands alone"),
+        (
+            &["--replicaof", "10.0.0.1", "6379"],
+            "'replicaof 10.0.0.1 6379' is not done: This server follows no",
+        ),
+        (&["--slaveof", "10.0.0.1 6379"], "'replicaof 10.0.0.1 6379' is not done"),
+    ] {
+        let warnings = warnings(line);
+        assert!(warnings.len() == 1 && warnings[0].starts_with(begin), "{warnings:?}");
+    }
+    for line in [
+        &["--cluster-enabled", "no"][..],
+        &["--replicaof", "no", "one"],
+        &["--daemonize", "yes", "--save", "60 1"],
+    ] {
+        assert_eq!(warnings(line), Vec::<String>::new());
+        assert!(!launch(line).notices.is_empty());
+    }
+    assert!(problems(&["--replicaof", "a", "b"]).ends_with("Invalid master port"));
+    assert!(problems(&["--replicaof", "a"]).ends_with("wrong number of arguments"));
+}
+
+#[test]
+fn by_the_name_of_redis_what_nobody_knows_is_passed_over() {
+    let as_redis = |line: &[&str]| start_as("/usr/bin/redis-server", line);
+    let launch = as_redis(&["file", "--nosuch", "3", "--port", "7", "--save", "-"]).unwrap();
+    assert!(launch.as_redis);
+    // Standard input is read behind the file, flags behind both.
+    assert_eq!((launch.config.port, launch.config.maxclients), (Some(7), 5));
+    assert!(launch.file.unwrap().ends_with("file"));
+    let warnings = launch.notices.iter().filter(|notice| notice.is_warning()).map(Notice::to_string);
+    assert_eq!(
+        warnings.collect::<Vec<_>>(),
+        ["'nosuch' is not an option of this server and is passed over."]
+    );
+    assert_eq!(as_redis(&["-v"]).unwrap_err(), Stop::RedisVersion);
+    assert!(
+        matches!(as_redis(&["--help"]), Err(Stop::Done(text)) if text.starts_with("Usage: redis-server ["))
+    );
+    for (line, expected) in [
+        (&["bad"][..], ">>> 'port x'"),
+        (&["--port", "x"], ">>> '--port x'\nargument couldn't be parsed into an integer"),
+        (&["--port", "1", "2"], ">>> '--port 1 2'\nwrong number of arguments"),
+        (&["--aclfile", "a"], "not supported"),
+        (&["gone"], "can't open the configuration file 'gone'"),
+    ] {
+        let Err(Stop::Failed(problem)) = as_redis(line) else { panic!("{line:?}") };
+        assert!(problem.contains(expected) && !problem.contains("foo"), "{line:?}: {problem}");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::*;
+use crate::config::Config;
 
 fn set(name: &str, values: &[&str]) -> Result<String, String> {
     let mut config = Config::default();
@@ -122,6 +123,13 @@ fn memory() {
     }
     accepts("maxmemory", "100b", "100");
     accepts("maxmemory", "1k", "1000");
+    for (value, shown) in [("0", "0"), ("1gb", "1073741824"), ("5%", "5%"), ("100%", "100%"), ("0%", "0")] {
+        accepts("maxmemory-clients", value, shown);
+    }
+    for value in ["-1", "-5%", "x", "%", "1.5%", "5 %", "5mb%", "05%"] {
+        refuses("maxmemory-clients", value, "argument must be a memory or percent value");
+    }
+    refuses("maxmemory-clients", "101%", "percentage argument must be less or equal to 100");
     for value in ["-1", "5x", "1.5mb", "mb", "99999999999gb", "5 mb"] {
         refuses("proto-max-bulk-len", value, "argument must be a memory value");
     }
@@ -209,7 +217,16 @@ fn output_limits_change_as_a_whole_or_not_at_all() {
 
 #[test]
 fn what_must_not_be_ignored_is_refused() {
-    refuses("tls-port", "6380", "not supported: Connections are not encrypted: put a TLS proxy in front.");
-    accepts("tls-port", "0", "0");
     assert!(set("aclfile", &["/etc/redis/users.acl"]).is_err());
+}
+
+#[test]
+fn percentiles() {
+    let name = "latency-tracking-info-percentiles";
+    accepts(name, "50.5 99.99 100.0", "50.5 99.99 100");
+    accepts(name, "", "");
+    refuses(name, "a", "Invalid latency-tracking-info-percentiles parameters");
+    for outside in ["50 101", "-1", "nan"] {
+        refuses(name, outside, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+    }
 }

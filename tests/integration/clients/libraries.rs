@@ -1,70 +1,132 @@
-//! redis-py, ioredis and node-redis: connect, subscribe, publish, patterns, shard channels, unsubscribe, reconnect after
-//! CLIENT KILL, pipelines. What exactly is in the scripts.
+//! Each library in each protocol that it speaks, and once as it connects by default: connect, subscribe, publish,
+//! patterns, shard channels, unsubscribe, CLIENT KILL, a restart of the server, pipelines, MULTI. What exactly is in the
+//! scripts.
 
 use std::process::Command;
 
-use super::environment::{node_modules, python, run_script, scripts};
-use crate::support::Server;
+use super::environment::{node_modules, python, rust_scripts, scripts};
+use super::script::run_script;
 
 #[track_caller]
-fn with_python(script: &str, protocol: &str) {
+fn redis_py(protocol: &str) {
     let Some(python) = python() else { return };
-    let server = Server::start();
-    let port = server.port.to_string();
-    run_script(Command::new(python).arg(scripts().join(script)).args([&port, protocol]));
+    run_script(Command::new(python).arg(scripts().join("python/redis_py.py")), protocol);
 }
 
+/// `library` is a name in `package.json`.
 #[track_caller]
-fn with_node(script: &str, protocol: &str) {
+fn node(library: &str, protocol: &str) {
     let Some(modules) = node_modules() else { return };
-    let server = Server::start();
-    let port = server.port.to_string();
-    run_script(
-        Command::new("node").env("NODE_PATH", modules).arg(scripts().join(script)).args([&port, protocol]),
-    );
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", modules).arg(scripts().join("node/checks.cjs")).arg(library);
+    run_script(&mut command, protocol);
+}
+
+/// `program` is in `tests/clients/rust/src/bin/`.
+#[track_caller]
+fn rust(program: &str, protocol: &str) {
+    let Some(built) = rust_scripts() else { return };
+    run_script(&mut Command::new(built.join(program)), protocol);
 }
 
 #[test]
-fn redis_py_as_it_comes() {
-    with_python("redis_py.py", "default");
+fn redis_py_8_as_it_comes() {
+    redis_py("default");
 }
 
 #[test]
-fn redis_py_with_resp2() {
-    with_python("redis_py.py", "2");
+fn redis_py_8_with_resp2() {
+    redis_py("2");
 }
 
 #[test]
-fn redis_py_with_resp3() {
-    with_python("redis_py.py", "3");
+fn redis_py_8_with_resp3() {
+    redis_py("3");
 }
 
 #[test]
-fn ioredis_as_it_comes() {
-    with_node("ioredis.cjs", "default");
+fn ioredis_5_as_it_comes() {
+    // RESP2, and it speaks nothing else.
+    node("ioredis5", "default");
 }
 
 #[test]
-fn ioredis_with_resp2() {
-    with_node("ioredis.cjs", "2");
+fn ioredis_6_as_it_comes() {
+    node("ioredis6", "default");
 }
 
 #[test]
-fn ioredis_with_resp3() {
-    with_node("ioredis.cjs", "3");
+fn ioredis_6_with_resp2() {
+    node("ioredis6", "2");
 }
 
 #[test]
-fn node_redis_as_it_comes() {
-    with_node("node_redis.cjs", "default");
+fn ioredis_6_with_resp3() {
+    node("ioredis6", "3");
 }
 
 #[test]
-fn node_redis_with_resp2() {
-    with_node("node_redis.cjs", "2");
+fn node_redis_4_as_it_comes() {
+    // RESP2, and it speaks nothing else.
+    node("redis4", "default");
 }
 
 #[test]
-fn node_redis_with_resp3() {
-    with_node("node_redis.cjs", "3");
+fn node_redis_5_as_it_comes() {
+    node("redis5", "default");
+}
+
+#[test]
+fn node_redis_5_with_resp2() {
+    node("redis5", "2");
+}
+
+#[test]
+fn node_redis_5_with_resp3() {
+    node("redis5", "3");
+}
+
+#[test]
+fn node_redis_6_as_it_comes() {
+    node("redis6", "default");
+}
+
+#[test]
+fn node_redis_6_with_resp2() {
+    node("redis6", "2");
+}
+
+#[test]
+fn node_redis_6_with_resp3() {
+    node("redis6", "3");
+}
+
+#[test]
+fn redis_rs_1_as_it_comes() {
+    rust("redis_rs", "default");
+}
+
+#[test]
+fn redis_rs_1_with_resp2() {
+    rust("redis_rs", "2");
+}
+
+#[test]
+fn redis_rs_1_with_resp3() {
+    rust("redis_rs", "3");
+}
+
+#[test]
+fn fred_10_as_it_comes() {
+    rust("fred_client", "default");
+}
+
+#[test]
+fn fred_10_with_resp2() {
+    rust("fred_client", "2");
+}
+
+#[test]
+fn fred_10_with_resp3() {
+    rust("fred_client", "3");
 }

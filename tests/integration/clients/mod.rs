@@ -1,13 +1,32 @@
-//! Real clients: what they make of our bytes. Each library has a script in `tests/clients/`, run once for each protocol
-//! that the library speaks and once as it connects by default.
+//! Real clients: what they make of our bytes. `tests/clients/` has scripts that use the libraries as applications do, run
+//! once for each protocol that a library speaks and once as it connects by default, and lists of the libraries' own tests.
 //!
 //! The libraries are installed under `target/clients/` on first use. Where that is impossible (no interpreter, no
 //! network) the tests are skipped with a line that cannot be overlooked; with `CI=true` that is a failure.
 
 mod environment;
+mod script;
 
-// redis-cli: interactive subscriptions, commands from a pipe, mass insertion.
+// redis-cli with arguments and from a pipe: subscriptions, commands, mass insertion.
 mod redis_cli;
 
-// redis-py, ioredis, node-redis.
+// redis-cli at a terminal: help and hints.
+mod redis_cli_help;
+
+// redis-cli at a terminal: prompt, subscribed mode, Ctrl-C, broken connections.
+mod terminal;
+
+// redis-benchmark.
+mod redis_benchmark;
+
+// redis-py, ioredis, node-redis, redis-rs, fred.
 mod libraries;
+
+// The tests that redis-py and redis-rs come with.
+mod their_tests;
+
+// Frameworks: Socket.IO, python-socketio, Django Channels, GraphQL subscriptions, NestJS.
+mod frameworks;
+
+// redis-cli and redis-py over TLS.
+mod tls;

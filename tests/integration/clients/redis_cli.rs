@@ -140,6 +140,18 @@ fn info_and_help_are_readable() {
 }
 
 #[test]
+fn shutdown() {
+    if !installed("redis-cli") {
+        return;
+    }
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        let mut server = Server::start();
+        assert_eq!(output(&server, protocol, &["shutdown"], ""), "");
+        assert_eq!(server.wait_for_exit().code(), Some(0));
+    }
+}
+
+#[test]
 fn a_password_on_the_command_line() {
     if !installed("redis-cli") {
         return;

@@ -43,8 +43,14 @@ fn select() {
         for database in ["16", "-1", "1000"] {
             client.call(&format!("SELECT {database}"), "-ERR DB index is out of range\r\n");
         }
-        for database in ["x", "1.5", "99999999999999999999", "+1"] {
+        for database in ["x", "1.5", "99999999999999999999", "+1", ""] {
             client.call(&format!("SELECT {database}"), "-ERR value is not an integer or out of range\r\n");
+        }
+        for database in ["99999999999", "2147483648", "-2147483649"] {
+            client.call(
+                &format!("SELECT {database}"),
+                "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n",
+            );
         }
         client.call("SELECT", "-ERR wrong number of arguments for 'select' command\r\n");
         client.call("SELECT 1 2", "-ERR wrong number of arguments for 'select' command\r\n");

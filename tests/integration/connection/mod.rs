@@ -15,5 +15,14 @@ mod client;
 // CLIENT KILL.
 mod kill;
 
+// CLIENT PAUSE, UNPAUSE, UNBLOCK.
+mod pause;
+
+// CLIENT TRACKING and other settings that are only kept: CACHING, NO-EVICT, NO-TOUCH, CAPA.
+mod tracking;
+
 // INFO.
 mod info;
+
+// DEBUG.
+mod debug;

@@ -1,10 +1,10 @@
 //! Where the server listens, and what it says when it cannot.
 
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::process::Command;
 
-use crate::support::{Client, Directory, Server, differs_from_oracle, free_port, oracle};
+use crate::support::{Client, Directory, Server, differs_from_oracle, free_port, oracle, outer_address};
 
 /// The server, or the oracle, with exactly these flags.
 fn command(flags: &[&str]) -> Command {
@@ -138,14 +138,6 @@ fn options_that_make_no_sense_are_named() {
         assert_eq!(status.code(), Some(1), "{flags:?}");
         server.wait_for_log(|line| line.contains(option) && line.contains(value));
     }
-}
-
-/// An address of this machine that is not the loopback one, found without sending anything.
-fn outer_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("203.0.113.7:9").ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
 #[test]

@@ -9,5 +9,8 @@ mod output;
 // Requests and replies that pile up: client-reply-backlog, client-write-timeout, client-query-buffer-limit.
 mod backlog;
 
+// maxmemory-clients.
+mod eviction;
+
 // Subscriptions per client, lengths of names.
 mod subscriptions;

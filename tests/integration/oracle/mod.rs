@@ -8,8 +8,26 @@ mod sessions;
 // Lines with quotes and escapes, and bytes that are nearly requests.
 mod bytes;
 
+// Options: which there are, and what each takes.
+mod options;
+
+// What MONITOR shows.
+mod monitor;
+
 // Patterns and channels.
 mod patterns;
+
+// What is known of each command of Redis.
+mod catalog;
+
+// Keys in command lines.
+mod keys;
+
+// INFO, and what is counted of the same commands.
+mod statistics;
+
+// Each command and each of its errors.
+mod replies;
 
 use std::process::Command;
 
@@ -19,24 +37,34 @@ use crate::support::{Client, Directory, Server, installed, oracle};
 struct Pair {
     ours: Server,
     _theirs: Server,
+    /// Where Redis listens: a TCP port that is free now may be taken when Redis wants it.
     socket: String,
-    // Last: the socket is in it.
+    /// Where we listen, for what must not differ because of how a client is connected.
+    socket_of_ours: String,
+    // Last: the sockets are in it.
     _directory: Directory,
 }
 
 impl Pair {
     /// Nothing where there is no redis-server to compare with.
     fn start(name: &str) -> Option<Pair> {
+        Pair::start_with(name, &[])
+    }
+
+    /// The same with flags for both.
+    fn start_with(name: &str, flags: &[&str]) -> Option<Pair> {
         // With an oracle in our place Redis would be compared with itself.
         if oracle().is_some() || !installed("redis-server") {
             return None;
         }
         let directory = Directory::new(name);
-        // A Unix socket: a TCP port that is free now may be taken when Redis wants it.
-        let socket = directory.file("redis");
+        let [socket, socket_of_ours] = ["redis", "ours"].map(|name| directory.file(name));
         let mut command = Command::new("redis-server");
-        command.args(["--port", "0", "--save", "", "--unixsocket", &socket]);
-        Some(Pair { ours: Server::start(), _theirs: Server::run(command), socket, _directory: directory })
+        // What it may be told to write is gone with the directory.
+        command.args(["--port", "0", "--save", "", "--unixsocket", &socket, "--dir", &directory.file("")]);
+        command.args(flags);
+        let ours = Server::start_with(&[&["--unixsocket", &socket_of_ours], flags].concat());
+        Some(Pair { ours, _theirs: Server::run(command), socket, socket_of_ours, _directory: directory })
     }
 
     fn clients(&self) -> [Client; 2] {

@@ -31,6 +31,30 @@ const ANYBODY: &[&str] = &[
     "CLIENT KILL TYPE nosuch",
     "CLIENT REPLY NOSUCH",
     "CLIENT LIST TYPE nosuch",
+    "CLIENT PAUSE x",
+    "CLIENT PAUSE -1",
+    "CLIENT PAUSE 1 NOSUCH",
+    "CLIENT PAUSE 0",
+    "CLIENT UNPAUSE",
+    "CLIENT UNBLOCK x",
+    "CLIENT UNBLOCK 99999",
+    "CLIENT TRACKING ON",
+    "CLIENT TRACKING OFF",
+    "CLIENT TRACKING ON OPTIN",
+    "CLIENT TRACKING ON OPTOUT NOLOOP",
+    "CLIENT TRACKING ON BCAST",
+    "CLIENT TRACKING ON BCAST PREFIX a PREFIX b",
+    "CLIENT TRACKING ON BCAST PREFIX ab",
+    "CLIENT TRACKING ON REDIRECT 99999",
+    "CLIENT TRACKINGINFO",
+    "CLIENT TRACKINGINFO",
+    "CLIENT GETREDIR",
+    "CLIENT CACHING YES",
+    "CLIENT CACHING NO",
+    "CLIENT CACHING NOSUCH",
+    "CLIENT NO-EVICT ON",
+    "CLIENT NO-EVICT NOSUCH",
+    "MONITOR x",
     "NOSUCH a b",
     "HELLO",
     "HELLO 2",
@@ -49,6 +73,25 @@ const ANYBODY: &[&str] = &[
     "WATCH",
     "WATCH a",
     "UNWATCH",
+    "FLUSHALL",
+    "FLUSHALL x",
+    "SCAN 0",
+    "SCAN x",
+    "GET a",
+    "DEL a b",
+    "XRANGE a - + COUNT x",
+    "OBJECT FREQ a",
+    "OBJECT NOSUCH",
+    "CLUSTER NODES",
+    "CLUSTER NODES x",
+    "READONLY",
+    "ROLE",
+    "WAIT 0 x",
+    "SCRIPT EXISTS x",
+    "SCRIPT FLUSH x",
+    "FUNCTION LIST",
+    "EVAL x -1",
+    "EVALSHA x 0",
     "PUBLISH a",
     "SUBSCRIBE",
     "PSUBSCRIBE",
@@ -65,7 +108,7 @@ const ANYBODY: &[&str] = &[
     "PUBSUB SHARDNUMSUB a ab nobody",
 ];
 
-type Arguments = Vec<String>;
+pub(super) type Arguments = Vec<String>;
 
 fn words(line: &str) -> Arguments {
     line.split(' ').map(str::to_owned).collect()
@@ -80,7 +123,14 @@ fn named(random: &mut Random, command: &str, names: &[&str], least: usize) -> Ar
     arguments
 }
 
+const BROADCAST: &str = "for i = 2, #ARGV do\n  redis.call('publish', ARGV[i], ARGV[1])\nend";
+
 fn publish(random: &mut Random) -> Arguments {
+    if random.below(5) == 0 {
+        let mut arguments = vec!["EVAL".to_owned(), BROADCAST.to_owned(), "0".to_owned()];
+        arguments.extend((0..random.below(4)).map(|_| random.pick(NAMES).to_owned()));
+        return arguments;
+    }
     let command = random.pick(&["PUBLISH", "PUBLISH", "SPUBLISH"]);
     vec![command.to_owned(), random.pick(NAMES).to_owned(), random.pick(&["x", "", "\r\n"]).to_owned()]
 }
@@ -99,7 +149,7 @@ fn subscribe(random: &mut Random) -> Arguments {
 
 /// What a client does next: commands that go out together, at the end of which it is in no transaction and is answered.
 /// A subscriber does not publish: the order in which it hears itself is another one since 7.2.
-fn step(random: &mut Random, publisher: bool) -> Vec<Arguments> {
+pub(super) fn step(random: &mut Random, publisher: bool) -> Vec<Arguments> {
     let own = |random: &mut Random| if publisher { publish(random) } else { subscribe(random) };
     let any = |random: &mut Random| {
         if random.below(3) == 0 { words(random.pick(ANYBODY)) } else { own(random) }
@@ -131,7 +181,7 @@ fn step(random: &mut Random, publisher: bool) -> Vec<Arguments> {
 }
 
 /// Everything that came before the reply of a PING with this argument.
-fn read_until(client: &mut Client, token: &str) -> Vec<Value> {
+pub(super) fn read_until(client: &mut Client, token: &str) -> Vec<Value> {
     let pong = Value::Bulk(token.as_bytes().to_vec());
     let in_subscribed_mode = Value::Array(vec![Value::Bulk(b"pong".to_vec()), pong.clone()]);
     let mut values = Vec::new();

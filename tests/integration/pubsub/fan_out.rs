@@ -4,7 +4,8 @@
 use std::thread;
 
 use crate::support::{
-    Client, Protocol, Server, both_protocols, differs_from_oracle, raise_descriptor_limit, while_publishing,
+    Client, Protocol, Server, both_protocols, differs_from_oracle, encode, raise_descriptor_limit,
+    while_publishing,
 };
 
 /// More than is done in one turn, where the system allows that many sockets.
@@ -164,6 +165,30 @@ fn who_is_in_the_crowd_it_publishes_to_gets_the_reply_first() {
             other.expect_message("a", payload);
         }
     }
+}
+
+#[test]
+fn a_script_that_publishes_to_a_crowd_replies_once() {
+    both_protocols(|server, protocol| {
+        let crowd = crowd(server);
+        let mut late = server.speaking(protocol);
+        late.subscribe("SUBSCRIBE", "a", 1);
+        late.subscribe("SUBSCRIBE", "b", 2);
+        let mut publisher = server.speaking(protocol);
+        let script = "for i = 2, #ARGV do\n  redis.call('publish', ARGV[i], ARGV[1])\nend";
+        let request = encode(["EVAL", script, "0", "x", "a", "b", "a"]);
+        publisher.send([&request[..], b"PING\r\nMULTI\r\n", &request, b"PING\r\nEXEC\r\n"].concat());
+        let null = protocol.null();
+        publisher.expect(format!("{null}+PONG\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n{null}+PONG\r\n"));
+        for mut client in crowd {
+            (0..4).for_each(|_| client.expect_message("a", "x"));
+            client.expect_nothing_more();
+        }
+        for channel in ["a", "b", "a", "a", "b", "a"] {
+            late.expect_message(channel, "x");
+        }
+        late.expect_nothing_more();
+    });
 }
 
 /// `first-0 first-1 ...`

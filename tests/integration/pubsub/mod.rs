@@ -18,6 +18,9 @@ mod subscribed_mode;
 // PUBSUB CHANNELS, NUMSUB, NUMPAT, SHARDCHANNELS, SHARDNUMSUB, HELP.
 mod introspect;
 
+// PUBSUB SUBSCRIBERS, SHARDSUBSCRIBERS, STATS.
+mod observe;
+
 // What comes before what, on one connection and between several.
 mod order;
 

@@ -1,6 +1,7 @@
 //! What the machine has: programs, descriptors, room for files.
 
 use std::io::Write;
+use std::net::{IpAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -32,6 +33,14 @@ pub(crate) fn raise_descriptor_limit() -> usize {
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).expect("the limit may be raised to the maximum");
     limit.current.map_or(usize::MAX, |count| count as usize)
+}
+
+/// An address of this machine that is not the loopback one, found without sending anything.
+pub(crate) fn outer_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("203.0.113.7:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
 /// A directory of one test's own, removed with everything in it.

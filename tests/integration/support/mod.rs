@@ -6,8 +6,8 @@ mod machine;
 mod server;
 mod value;
 
-pub(crate) use client::{Client, DEADLINE, encode};
-pub(crate) use machine::{Directory, installed, raise_descriptor_limit, unavailable};
+pub(crate) use client::{Client, DEADLINE, Socket, encode, message};
+pub(crate) use machine::{Directory, installed, outer_address, raise_descriptor_limit, unavailable};
 pub(crate) use server::{Server, free_port, oracle};
 pub(crate) use value::Value;
 

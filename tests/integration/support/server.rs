@@ -6,12 +6,13 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Client, DEADLINE, Protocol};
+use super::{Client, DEADLINE, Protocol, eventually};
 
 pub(crate) struct Server {
     /// Nothing when the oracle is a running server.
@@ -26,6 +27,26 @@ pub(crate) struct Server {
 struct Log {
     lines: Mutex<Vec<String>>,
     grew: Condvar,
+}
+
+impl Log {
+    /// Waits for a line; nothing when the process has ended without it or the time is up.
+    fn wait_for(&self, matches: impl Fn(&str) -> bool) -> Option<String> {
+        let deadline = Instant::now() + DEADLINE;
+        let mut lines = self.lines.lock();
+        loop {
+            if let Some(line) = lines.iter().find(|line| matches(line)) {
+                return Some(line.clone());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Both pipes have one; lines of one may still come when the other has ended.
+            let ended = lines.iter().filter(|line| *line == END_OF_OUTPUT).count() == 2;
+            if left.is_zero() || ended {
+                return None;
+            }
+            self.grew.wait_for(&mut lines, left);
+        }
+    }
 }
 
 /// What `HEREABOUTS_TEST_ORACLE` says.
@@ -68,11 +89,62 @@ impl Server {
         }
     }
 
+    /// A server that can be restarted: on a port below those that the system gives out by itself, so that nothing is given
+    /// its port while it is down.
+    #[track_caller]
+    pub(crate) fn start_restartable() -> Server {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        // Tests of two processes begin at different places; if they meet all the same, the next port is taken.
+        let first = 16_000 + (std::process::id() % 1000) as u16 * 16;
+        for _ in 0..1000 {
+            let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+            if let Some(server) = Server::start_at(port) {
+                return server;
+            }
+        }
+        panic!("no port is free");
+    }
+
+    /// Kills the server and starts it again on the same port.
+    #[track_caller]
+    pub(crate) fn restart(&mut self) {
+        let process = self.process.as_mut().expect("a process of ours");
+        process.kill().expect("kill");
+        process.wait().expect("wait");
+        let port = self.port;
+        eventually("the port is free", || {
+            let again = Server::start_at(port);
+            let started = again.is_some();
+            if let Some(again) = again {
+                *self = again;
+            }
+            started
+        });
+    }
+
+    /// A server at this port; nothing when it does not start, since another has the port.
+    #[track_caller]
+    fn start_at(port: u16) -> Option<Server> {
+        let port_text = port.to_string();
+        let mut command = match oracle() {
+            None => Command::new(env!("CARGO_BIN_EXE_hereabouts")),
+            Some(path) => {
+                let mut command = Command::new(path);
+                command.args(["--save", "", "--enable-debug-command", "yes"]);
+                command
+            }
+        };
+        let mut server = Server::spawn(command.args(["--port", &port_text]));
+        server.log.wait_for(is_ready)?;
+        server.port = port;
+        Some(server)
+    }
+
     /// Starts a command and waits until it says that it is ready.
     #[track_caller]
     pub(crate) fn run(mut command: Command) -> Server {
         let mut server = Server::spawn(&mut command);
-        let ready = server.wait_for_log(|line| line.contains("eady to accept connections"));
+        let ready = server.wait_for_log(is_ready);
         server.port = match ready.split("port=").nth(1) {
             Some(rest) => {
                 let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -123,17 +195,9 @@ impl Server {
     /// Waits for a line of the log and returns it.
     #[track_caller]
     pub(crate) fn wait_for_log(&self, matches: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + DEADLINE;
-        let mut lines = self.log.lines.lock();
-        loop {
-            if let Some(line) = lines.iter().find(|line| matches(line)) {
-                return line.clone();
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            // Both pipes have one; lines of one may still come when the other has ended.
-            let ended = lines.iter().filter(|line| *line == END_OF_OUTPUT).count() == 2;
-            assert!(!left.is_zero() && !ended, "the awaited line is not in the log: {lines:#?}");
-            self.log.grew.wait_for(&mut lines, left);
+        match self.log.wait_for(matches) {
+            Some(line) => line,
+            None => panic!("the awaited line is not in the log: {:#?}", self.log()),
         }
     }
 
@@ -198,6 +262,10 @@ impl Drop for Server {
             println!("the server's log: {:#?}", self.log());
         }
     }
+}
+
+fn is_ready(line: &str) -> bool {
+    line.contains("eady to accept connections")
 }
 
 /// Stands in the log once for each output that the process has closed.

@@ -9,6 +9,8 @@ pub(crate) enum Value {
     Integer(i64),
     Bulk(Vec<u8>),
     Verbatim(String),
+    /// As it was sent.
+    Double(String),
     Null,
     Array(Vec<Value>),
     Push(Vec<Value>),
@@ -28,6 +30,7 @@ impl Value {
             b'-' => simple(Value::Error(text)),
             b':' => simple(Value::Integer(number(&text))),
             b'_' => simple(Value::Null),
+            b',' => simple(Value::Double(text)),
             b'$' | b'*' if text == "-1" => simple(Value::Null),
             b'$' => bulk(bytes, after_line, number(&text) as usize)
                 .map(|(body, used)| (Value::Bulk(body.to_vec()), used)),
@@ -50,7 +53,7 @@ impl Value {
     pub(crate) fn text(&self) -> String {
         match self {
             Value::Bulk(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Value::Verbatim(text) | Value::Simple(text) => text.clone(),
+            Value::Verbatim(text) | Value::Simple(text) | Value::Double(text) => text.clone(),
             other => panic!("expected a string, got {other:?}"),
         }
     }

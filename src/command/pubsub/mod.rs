@@ -1,0 +1,259 @@
+//! PUBSUB: what is subscribed to, and what is published.
+//!
+//! Owns the syntax and replies of its subcommands.
+
+mod stats;
+mod subscribers;
+
+use crate::broker::subscriptions::ListPlace;
+use crate::command::help::help;
+use crate::command::spec::{Action, Flags, Group, Row};
+use crate::command::{Context, Error, Flow, Progress, Resume, resume_now};
+use crate::glob;
+use crate::resp::push::ChannelKind;
+use crate::resp::reply::Reply;
+use crate::resp::request::{OwnedRequest, Request};
+
+/// Channels that one step of PUBSUB CHANNELS looks at, under one shard's lock.
+const CHANNELS_PER_STEP: usize = 1024;
+
+const ASKING: Flags = Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE);
+
+/// Who may know this may know of all clients, as CLIENT LIST tells it.
+const OBSERVING: Flags = ASKING.and(Flags::ADMIN);
+
+/// The rows of this group.
+pub(super) const ROWS: &[Row] = &[Row {
+    name: "pubsub",
+    arity: -2,
+    flags: Flags::NONE,
+    summary: "A container for commands that tell about subscriptions.",
+    action: Action::Subcommands(PUBSUB),
+    since: "2.8.0",
+    ..Row::of(Group::Pubsub)
+}];
+
+const PUBSUB: &[Row] = &[
+    Row {
+        name: "pubsub|channels",
+        arity: -2,
+        flags: ASKING,
+        summary: "Returns the channels that have subscribers.",
+        action: Action::Run(|context, request| channels(context, request, ChannelKind::Global)),
+        since: "2.8.0",
+        syntax: "[pattern:pattern]",
+        complexity: "O(N) where N is the number of channels.",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|numsub",
+        arity: -2,
+        flags: ASKING,
+        summary: "Returns the number of subscribers of channels.",
+        action: Action::Run(|context, request| numsub(context, request, ChannelKind::Global)),
+        since: "2.8.0",
+        syntax: "[channel [channel ...]]",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|numpat",
+        arity: 2,
+        flags: ASKING,
+        summary: "Returns the number of distinct patterns that are subscribed to.",
+        action: Action::Run(|context, _| {
+            let patterns = context.broker.subscriptions.patterns();
+            context.reply().integer(patterns as i64);
+            Ok(Flow::Done)
+        }),
+        since: "2.8.0",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|shardchannels",
+        arity: -2,
+        flags: ASKING,
+        summary: "Returns the shard channels that have subscribers.",
+        action: Action::Run(|context, request| channels(context, request, ChannelKind::Shard)),
+        since: "7.0.0",
+        syntax: "[pattern:pattern]",
+        complexity: "O(N) where N is the number of shard channels.",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|shardnumsub",
+        arity: -2,
+        flags: ASKING,
+        summary: "Returns the number of subscribers of shard channels.",
+        action: Action::Run(|context, request| numsub(context, request, ChannelKind::Shard)),
+        since: "7.0.0",
+        syntax: "[shardchannel [shardchannel ...]]",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|subscribers",
+        arity: 3,
+        flags: OBSERVING,
+        summary: "Returns the clients that are subscribed to a channel itself: ours.",
+        action: Action::Run(|context, request| {
+            subscribers::subscribers(context, request, ChannelKind::Global)
+        }),
+        since: "0.1.0",
+        syntax: "channel",
+        complexity: "O(N) where N is the number of subscribers.",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|shardsubscribers",
+        arity: 3,
+        flags: OBSERVING,
+        summary: "Returns the clients that are subscribed to a shard channel: ours.",
+        action: Action::Run(|context, request| {
+            subscribers::subscribers(context, request, ChannelKind::Shard)
+        }),
+        since: "0.1.0",
+        syntax: "shardchannel",
+        complexity: "O(N) where N is the number of subscribers.",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|stats",
+        arity: -2,
+        flags: ASKING,
+        summary: "Returns the channels that are published to most: ours.",
+        action: Action::Run(stats::stats),
+        since: "0.1.0",
+        syntax: "[COUNT count:integer]",
+        complexity: "O(N log N) where N is the number of channels counted.",
+        ..Row::of(Group::Pubsub)
+    },
+    Row {
+        name: "pubsub|help",
+        arity: 2,
+        flags: Flags::LOADING.and(Flags::STALE),
+        summary: "Returns helpful text about the subcommands.",
+        action: Action::Run(|context, _| {
+            help(context, "PUBSUB", HELP);
+            Ok(Flow::Done)
+        }),
+        since: "6.2.0",
+        ..Row::of(Group::Pubsub)
+    },
+];
+
+const HELP: &[&str] = &[
+    "CHANNELS [<pattern>]",
+    "    Return the currently active channels matching a <pattern> (default: '*').",
+    "NUMPAT",
+    "    Return number of subscriptions to patterns.",
+    "NUMSUB [<channel> ...]",
+    "    Return the number of subscribers for the specified channels, excluding",
+    "    pattern subscriptions(default: no channels).",
+    "SHARDCHANNELS [<pattern>]",
+    "    Return the currently active shard level channels matching a <pattern> (default: '*').",
+    "SHARDNUMSUB [<shardchannel> ...]",
+    "    Return the number of subscribers for the specified shard level channel(s)",
+    "SHARDSUBSCRIBERS <shardchannel>",
+    "    Return the clients that are subscribed to a shard level channel.",
+    "STATS [COUNT <count>]",
+    "    Return the channels that are published to most since CONFIG RESETSTAT (default: 10). A channel with more",
+    "    than 1/16 of the messages is surely among those that are counted (pubsub-stats-channels), and in practice",
+    "    one with more than 1/4096. What is counted is exact; 'uncounted' messages may have come before, at most.",
+    "SUBSCRIBERS <channel>",
+    "    Return the clients that are subscribed to a channel, excluding pattern subscriptions.",
+];
+
+fn numsub(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
+    context.reply().array((request.len() - 2) * 2);
+    let next = numsub_some(context, request, 2, kind);
+    Ok(match next {
+        None => Flow::Done,
+        Some(next) => Flow::Later(Box::new(NumsubRest { request: request.to_owned(), next, kind })),
+    })
+}
+
+/// Counts from the argument at `first` on, as far as one turn goes; where to go on, if there is more.
+fn numsub_some(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    first: usize,
+    kind: ChannelKind,
+) -> Option<usize> {
+    let end = request.len().min(first + CHANNELS_PER_STEP);
+    for index in first..end {
+        let channel = request.argument(index);
+        let subscribers = context.broker.subscriptions.subscribers(kind, channel);
+        let mut reply = context.reply();
+        reply.bulk(channel);
+        reply.integer(subscribers as i64);
+    }
+    context.workspace.spend(end - first);
+    (end < request.len()).then_some(end)
+}
+
+/// PUBSUB NUMSUB, under way.
+struct NumsubRest {
+    request: OwnedRequest,
+    next: usize,
+    kind: ChannelKind,
+}
+
+impl Resume for NumsubRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        Ok(match numsub_some(context, self.request.as_request(), self.next, self.kind) {
+            None => Progress::Done,
+            Some(next) => {
+                self.next = next;
+                Progress::Yield
+            }
+        })
+    }
+}
+
+fn channels(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
+    if request.len() > 3 {
+        return Err(Error::subcommand_arity(request, "PUBSUB"));
+    }
+    let pattern = (request.len() == 3).then(|| request.argument(2).to_vec());
+    let longest = context.session.config().max_pattern_length;
+    if pattern.as_ref().is_some_and(|pattern| pattern.len() > longest) {
+        return Err(Error::PatternTooLong(longest));
+    }
+    let place = Some(ListPlace::default());
+    resume_now(context, ChannelsRest { kind, pattern, place, count: 0, names: Vec::new() })
+}
+
+/// PUBSUB CHANNELS, under way.
+struct ChannelsRest {
+    kind: ChannelKind,
+    pattern: Option<Vec<u8>>,
+    place: Option<ListPlace>,
+    count: usize,
+    /// The names found so far, encoded.
+    names: Vec<u8>,
+}
+
+impl Resume for ChannelsRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        while let Some(place) = self.place {
+            if context.workspace.budget == 0 {
+                return Ok(Progress::Yield);
+            }
+            let mut seen = 0;
+            let mut names = Reply::new(&mut self.names, context.session.protocol);
+            let visit = |name: &[u8]| {
+                seen += 1;
+                if self.pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, name)) {
+                    self.count += 1;
+                    names.bulk(name);
+                }
+            };
+            self.place =
+                context.broker.subscriptions.for_each_channel(self.kind, place, CHANNELS_PER_STEP, visit);
+            context.workspace.spend(1 + seen);
+        }
+        let mut reply = context.reply();
+        reply.array(self.count);
+        reply.raw(&self.names);
+        Ok(Progress::Done)
+    }
+}
