@@ -13,16 +13,40 @@ mod random;
 // What happens when, and to whom.
 mod schedule;
 
-// Instances, links between them, what is checked.
+// Instances, and links between them.
 mod world;
 
-use world::{Reached, World};
+// What must hold.
+mod checks;
+
+// What was met.
+mod reached;
+
+// What the instances share.
+mod entries;
+
+use reached::Reached;
+use world::World;
 
 /// Seeds of a run without instructions: as many as CI has time for.
 const SEEDS: u64 = 300;
 
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+fn run_all(seeds: impl Iterator<Item = u64>) -> Reached {
+    let mut reached = Reached::default();
+    for seed in seeds {
+        match World::new(seed, false).run() {
+            Ok(run) => reached.add(&run),
+            Err(failure) => {
+                let _ = World::new(seed, true).run();
+                panic!("seed {seed}: {failure}");
+            }
+        }
+    }
+    reached
 }
 
 #[test]
@@ -32,16 +56,15 @@ fn instances_become_alike_whatever_happens_between_them() {
         return;
     }
     let seeds = from_environment("HEREABOUTS_SIMULATION_SEEDS").unwrap_or(SEEDS);
-    let mut reached = Reached::default();
-    for seed in 0..seeds {
-        match World::new(seed, false).run() {
-            Ok(run) => reached.add(&run),
-            Err(failure) => {
-                let _ = World::new(seed, true).run();
-                panic!("seed {seed}: {failure}");
-            }
-        }
-    }
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let reached = std::thread::scope(|scope| {
+        let share = |first| scope.spawn(move || run_all((first..seeds).step_by(threads as usize)));
+        let shares: Vec<_> = (0..threads).map(share).collect();
+        shares.into_iter().fold(Reached::default(), |mut sum, share| {
+            sum.add(&share.join().expect("a seed that fails has printed why"));
+            sum
+        })
+    });
     println!("{seeds} seeds: {reached:?}");
     if seeds >= SEEDS {
         reached.assert_hard_states();

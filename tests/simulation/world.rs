@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hereabouts::crdt::wire::{Input, Malformed, Wire, put_number};
-use hereabouts::crdt::{Event, Incarnation, Key, Log, NodeId, Owner, Replica, Settings, Standing, Value};
+use hereabouts::crdt::{Incarnation, NodeId, Owner, Replica, Settings};
 use hereabouts::map::HashKeys;
 
+use crate::checks::owner_of;
+use crate::entries::{Entries, Name, Number, entries};
 use crate::random::Random;
+use crate::reached::Reached;
 use crate::schedule::{Schedule, Step};
 
 /// Milliseconds at which faults and activity end.
@@ -19,152 +21,9 @@ const END: u64 = CONVERGED + 2 * FORGET_AFTER + 5_000;
 /// The wall clock at the beginning, far enough from zero to go back.
 const EPOCH: u64 = 1_000_000_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name(u8);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Number(u64);
-
-impl Wire for Name {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(self.0);
-    }
-
-    fn decode(input: &mut Input<'_>) -> Result<Self, Malformed> {
-        input.byte().map(Name)
-    }
-}
-
-impl Wire for Number {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_number(out, self.0);
-    }
-
-    fn decode(input: &mut Input<'_>) -> Result<Self, Malformed> {
-        input.number().map(Number)
-    }
-}
-
-impl Key for Name {
-    fn hash(&self, keys: HashKeys) -> u64 {
-        keys.hash(&[self.0])
-    }
-
-    fn bytes(&self) -> usize {
-        1
-    }
-}
-
-impl Value for Number {}
-
-type Entries = BTreeMap<Name, Number>;
-
-/// How often the hard cases were met.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Reached {
-    frames: u64,
-    lost: u64,
-    cuts: u64,
-    pauses: u64,
-    restarts: u64,
-    renewals: u64,
-    conflicts: u64,
-    gaps: u64,
-    third_party_pulls: u64,
-    pull_timeouts: u64,
-    snapshots: u64,
-    long_updates: u64,
-    restarted_transfers: u64,
-    late_updates: u64,
-    hidden: u64,
-    shown_again: u64,
-    forgotten: u64,
-}
-
-impl Reached {
-    pub(crate) fn add(&mut self, run: &Reached) {
-        for (sum, more) in self.fields().into_iter().zip(run.clone().fields()) {
-            *sum += *more;
-        }
-    }
-
-    fn count(&mut self, replica: &Replica<Name, Number>) {
-        let counts = replica.counts();
-        self.gaps += counts.gaps;
-        self.third_party_pulls += counts.third_party_pulls;
-        self.pull_timeouts += counts.pull_timeouts;
-        self.snapshots += counts.snapshots;
-        self.long_updates += counts.long_updates;
-        self.restarted_transfers += counts.restarted_transfers;
-        self.late_updates += counts.late_updates;
-    }
-
-    fn fields(&mut self) -> [&mut u64; 17] {
-        let Reached {
-            frames,
-            lost,
-            cuts,
-            pauses,
-            restarts,
-            renewals,
-            conflicts,
-            gaps,
-            third_party_pulls,
-            pull_timeouts,
-            snapshots,
-            long_updates,
-            restarted_transfers,
-            late_updates,
-            hidden,
-            shown_again,
-            forgotten,
-        } = self;
-        [
-            frames,
-            lost,
-            cuts,
-            pauses,
-            restarts,
-            renewals,
-            conflicts,
-            gaps,
-            third_party_pulls,
-            pull_timeouts,
-            snapshots,
-            long_updates,
-            restarted_transfers,
-            late_updates,
-            hidden,
-            shown_again,
-            forgotten,
-        ]
-    }
-
-    /// A run that meets none of these proves nothing.
-    pub(crate) fn assert_hard_states(&self) {
-        for (what, count, least) in [
-            ("restarts", self.restarts, 300),
-            ("pauses", self.pauses, 300),
-            ("renewals", self.renewals, 30),
-            ("gaps", self.gaps, 1_000),
-            ("pulls through third parties", self.third_party_pulls, 1_000),
-            ("pulls that were not answered", self.pull_timeouts, 100),
-            ("snapshots", self.snapshots, 1_000),
-            ("updates of several parts", self.long_updates, 1_000),
-            ("transfers begun anew", self.restarted_transfers, 30),
-            ("updates during a merge", self.late_updates, 30),
-            ("owners hidden", self.hidden, 300),
-            ("owners shown again", self.shown_again, 100),
-            ("owners forgotten", self.forgotten, 300),
-        ] {
-            assert!(count >= least, "{what}: {count} of at least {least}");
-        }
-    }
-}
-
 /// What an instance's membership believes of another one.
 #[derive(Clone, Copy, Default)]
-struct Belief {
+pub(crate) struct Belief {
     up: Option<Incarnation>,
     /// By the name that it had then.
     node: Option<NodeId>,
@@ -174,39 +33,39 @@ struct Belief {
     linked: Option<u64>,
 }
 
-struct Instance {
-    replica: Option<Replica<Name, Number>>,
-    node: NodeId,
-    life: u64,
-    paused_since: Option<u64>,
-    clock_back: u64,
+pub(crate) struct Instance {
+    pub(crate) replica: Option<Replica<Name, Number>>,
+    pub(crate) node: NodeId,
+    pub(crate) life: u64,
+    pub(crate) paused_since: Option<u64>,
+    pub(crate) clock_back: u64,
     /// What the replica's events add up to.
-    mirror: BTreeMap<Owner, Entries>,
-    shown_before: BTreeSet<Owner>,
-    beliefs: Vec<Belief>,
-    waiting: Vec<(usize, Vec<u8>)>,
-    merging: bool,
+    pub(crate) mirror: BTreeMap<Owner, Entries>,
+    pub(crate) shown_before: BTreeSet<Owner>,
+    pub(crate) beliefs: Vec<Belief>,
+    pub(crate) waiting: Vec<(usize, Vec<u8>)>,
+    pub(crate) merging: bool,
     /// When its timer goes off; earlier plans are void.
-    wake_at: u64,
+    pub(crate) wake_at: u64,
 }
 
 pub(crate) struct World {
-    random: Random,
-    schedule: Schedule,
-    now: u64,
-    instances: Vec<Instance>,
+    pub(crate) random: Random,
+    pub(crate) schedule: Schedule,
+    pub(crate) now: u64,
+    pub(crate) instances: Vec<Instance>,
     /// Directions in which nothing gets through.
-    cut: BTreeSet<(usize, usize)>,
+    pub(crate) cut: BTreeSet<(usize, usize)>,
     /// When the last frame of a link arrives: the next one comes after it.
-    last_arrival: BTreeMap<(usize, usize), u64>,
+    pub(crate) last_arrival: BTreeMap<(usize, usize), u64>,
     /// Every owner's contents at each of its versions.
-    history: BTreeMap<Owner, Vec<Entries>>,
-    loss: u64,
-    removal_bytes_max: usize,
-    part_bytes: usize,
-    next_node: u64,
-    reached: Reached,
-    told: bool,
+    pub(crate) history: BTreeMap<Owner, Vec<Entries>>,
+    pub(crate) loss: u64,
+    pub(crate) removal_bytes_max: usize,
+    pub(crate) part_bytes: usize,
+    pub(crate) next_node: u64,
+    pub(crate) reached: Reached,
+    pub(crate) told: bool,
 }
 
 impl World {
@@ -271,7 +130,7 @@ impl World {
         Ok(self.reached)
     }
 
-    fn tell(&self, what: impl Fn() -> String) {
+    pub(crate) fn tell(&self, what: impl Fn() -> String) {
         if self.told {
             println!("{:>7} {}", self.now, what());
         }
@@ -619,130 +478,4 @@ impl World {
         }
         self.wake(index)
     }
-
-    /// Follows what an instance tells of its records.
-    fn note(&mut self, index: usize, event: Event<Name, Number>) -> Result<(), String> {
-        let instance = &mut self.instances[index];
-        match event {
-            Event::Changed(owner, changed) => {
-                let entries = instance.mirror.entry(owner).or_default();
-                if entries.get(&changed.key).copied() != changed.before {
-                    return Err(format!(
-                        "{index} tells {changed:?} of {owner:?} although there was something else"
-                    ));
-                }
-                match changed.after {
-                    Some(value) => entries.insert(changed.key, value),
-                    None => entries.remove(&changed.key),
-                };
-            }
-            Event::Standing(owner, Standing::Down { .. }) => {
-                self.reached.hidden += u64::from(instance.shown_before.contains(&owner));
-            }
-            Event::Standing(owner, Standing::Shown) => {
-                self.reached.shown_again += u64::from(!instance.shown_before.insert(owner));
-            }
-            Event::Standing(_, Standing::CatchingUp { .. }) => {}
-            Event::Forgotten(owner, had) => {
-                self.reached.forgotten += 1;
-                let mirror = instance.mirror.remove(&owner).unwrap_or_default();
-                if mirror != had.into_iter().collect() {
-                    return Err(format!("{index} forgets {owner:?} with other entries than it had"));
-                }
-            }
-            Event::Renewed(before, after) => {
-                self.reached.renewals += 1;
-                self.tell(|| format!("{index} takes another incarnation: {after:?}"));
-                let log = self.instances[index].replica.as_ref().and_then(|replica| replica.log(after));
-                let mut entries = Entries::new();
-                let mut history = vec![entries.clone()];
-                for (key, value) in log.into_iter().flat_map(Log::iter) {
-                    entries.insert(*key, *value);
-                    history.push(entries.clone());
-                }
-                self.history.insert(after, history);
-                let _ = before;
-            }
-            Event::Conflict(_) => self.reached.conflicts += 1,
-            Event::Diverged { owner, version, peer } => {
-                return Err(format!("{index} and {peer} differ in {owner:?} at version {version}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Each record is a prefix of its owner's history, and what was told adds up to it.
-    fn check(&self, index: usize, owner: Owner) -> Result<(), String> {
-        let instance = &self.instances[index];
-        let log = instance.replica.as_ref().and_then(|replica| replica.log(owner));
-        let Some(log) = log else { return Ok(()) };
-        let entries = entries(log);
-        let own = instance.replica.as_ref().is_some_and(|replica| replica.me() == owner);
-        if !own && instance.mirror.get(&owner).cloned().unwrap_or_default() != entries {
-            return Err(format!("{index} has not told all of {owner:?}"));
-        }
-        let true_then = &self.history[&owner][log.version() as usize];
-        if !instance.merging && entries != *true_then {
-            return Err(format!(
-                "{index} holds {entries:?} of {owner:?} at {}, not {true_then:?}",
-                log.version()
-            ));
-        }
-        Ok(())
-    }
-
-    /// Every instance holds all that every other one has, and shows it.
-    fn check_alike(&self) -> Result<(), String> {
-        let replicas: Vec<_> =
-            self.instances.iter().filter_map(|instance| instance.replica.as_ref()).collect();
-        for (index, instance) in self.instances.iter().enumerate() {
-            let owners = instance.replica.iter().flat_map(Replica::records).map(|(owner, ..)| owner);
-            owners.map(|owner| self.check(index, owner)).collect::<Result<(), String>>()?;
-        }
-        for replica in &replicas {
-            for other in &replicas {
-                let owner = other.me();
-                let wanted = other.log(owner).unwrap().version();
-                let held = replica.log(owner).map(Log::version);
-                let standing = replica.standing(owner);
-                // Who never wrote anything need not be known.
-                let right = held == Some(wanted) && standing == Some(Standing::Shown)
-                    || held.is_none() && wanted == 0;
-                if !right {
-                    return Err(format!(
-                        "not alike in time: {:?} holds {held:?} of {owner:?} as {standing:?} instead of {wanted}",
-                        replica.me()
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Nobody keeps anything of those who are gone.
-    fn check_forgotten(&self) -> Result<(), String> {
-        let alive: BTreeSet<Owner> =
-            self.instances.iter().filter_map(|instance| instance.replica.as_ref()).map(Replica::me).collect();
-        for replica in self.instances.iter().filter_map(|instance| instance.replica.as_ref()) {
-            if let Some((owner, ..)) = replica.records().find(|(owner, ..)| !alive.contains(owner)) {
-                return Err(format!("{:?} still knows {owner:?}", replica.me()));
-            }
-            if replica.staged() > 0 {
-                return Err(format!("{:?} keeps parts of an update that will not come", replica.me()));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whose entries an event is about.
-fn owner_of(event: &Event<Name, Number>) -> Option<Owner> {
-    match event {
-        Event::Changed(owner, _) | Event::Standing(owner, _) => Some(*owner),
-        _ => None,
-    }
-}
-
-fn entries(log: &Log<Name, Number>) -> Entries {
-    log.iter().map(|(key, value)| (*key, *value)).collect()
 }
