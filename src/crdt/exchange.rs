@@ -1,0 +1,256 @@
+//! What instances send each other to become alike: updates, digests, pulls, and when.
+//!
+//! Owns the rules of the exchange. Whose records are accepted, shown and forgotten is in `nodes`.
+
+use std::collections::BTreeSet;
+
+use super::log::{Key, Value};
+use super::message::{DigestKind, Held, Message, PartWriter, Update};
+use super::outgoing::Transfer;
+use super::owner::{NodeId, Owner};
+use super::read::Read;
+use super::record::{Pull, Standing};
+use super::replica::{Event, Replica};
+
+impl<K: Key, V: Value> Replica<K, V> {
+    /// Sends what has become due, gives up what has taken too long, forgets what is old. `random` chooses a peer.
+    pub fn handle_timeout(&mut self, now_ms: u64, random: u64) {
+        if self.flush_at.is_some_and(|at| at <= now_ms) {
+            self.flush_at = None;
+            self.flush();
+        }
+        for record in self.records.values_mut() {
+            if record.pull.is_some_and(|pull| pull.deadline_ms <= now_ms) {
+                record.pull = None;
+                self.counts.pull_timeouts += 1;
+            }
+        }
+        self.incoming.discard_late(now_ms);
+        if self.digest_at <= now_ms {
+            self.digest_at = now_ms + self.settings.digest_interval_ms;
+            self.send_digests(now_ms, random);
+        }
+        self.forget(now_ms);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub fn next_timeout(&self) -> u64 {
+        let pulls = self.records.values().filter_map(|record| record.pull).map(|pull| pull.deadline_ms);
+        pulls
+            .chain(self.flush_at)
+            .chain(self.next_forget())
+            .chain(self.incoming.next_deadline())
+            .fold(self.digest_at, u64::min)
+    }
+
+    /// Sends own changes since the last time: each peer gets one frame if they fit, else parts at its own pace.
+    fn flush(&mut self) {
+        let (me, sent) = (self.me, self.sent);
+        let log = self.own();
+        let version = log.version();
+        if version == sent {
+            return;
+        }
+        self.sent = version;
+        self.transfers += 1;
+        let mut part = PartWriter::new(me, self.transfers, Some(sent), 0, self.settings.part_bytes);
+        let log = self.own();
+        let reader = log.open_after(sent);
+        let read =
+            reader.map(|reader| log.read(reader, |key, version, value| part.push(key, version, value)));
+        if let Some(reader) = reader {
+            log.close(reader);
+        }
+        let frame = match read {
+            Some(Read::End(to)) => Some(part.finish(Some(to))),
+            _ => None,
+        };
+        let peers: Vec<NodeId> = self.peers.keys().copied().collect();
+        for peer in peers {
+            // Who is being sent parts of this log gets these changes at their end.
+            if self.is_sending(peer, me) {
+                continue;
+            }
+            match &frame {
+                Some(frame) => self.messages.push_back((peer, frame.clone())),
+                None => self.begin_transfer(peer, me, Some(sent)),
+            }
+        }
+    }
+
+    fn is_sending(&self, peer: NodeId, owner: Owner) -> bool {
+        let peer = self.peers.get(&peer);
+        peer.is_some_and(|peer| peer.transfers.iter().any(|transfer| transfer.owner == owner))
+    }
+
+    fn begin_transfer(&mut self, to: NodeId, owner: Owner, version: Option<u64>) {
+        let (Some(peer), Some(record)) = (self.peers.get_mut(&to), self.records.get_mut(&owner)) else {
+            return;
+        };
+        self.transfers += 1;
+        peer.transfers.push_back(Transfer::open(owner, self.transfers, &mut record.log, version));
+    }
+
+    /// The own record to everybody; all records to one of them.
+    fn send_digests(&mut self, now_ms: u64, random: u64) {
+        let own = Message::Digest(DigestKind::Own, vec![self.held(self.me, now_ms)]);
+        let peers: Vec<NodeId> = self.peers.keys().copied().collect();
+        for peer in &peers {
+            self.send(*peer, &own);
+        }
+        if !peers.is_empty() {
+            let full = Message::Digest(DigestKind::Full, self.digest(now_ms));
+            self.send(peers[(random % peers.len() as u64) as usize], &full);
+        }
+    }
+
+    fn held(&self, owner: Owner, now_ms: u64) -> Held {
+        let record = &self.records[&owner];
+        Held {
+            owner,
+            version: record.log.version(),
+            hash: record.merging.is_none().then(|| record.log.hash()),
+            down_for: record.down_since().map(|since| now_ms.saturating_sub(since)),
+        }
+    }
+
+    fn digest(&self, now_ms: u64) -> Vec<Held> {
+        self.records.keys().map(|owner| self.held(*owner, now_ms)).collect()
+    }
+
+    /// Compares what a peer holds with what is here: pulls what it has more of, tells it what it lacks.
+    pub(super) fn take_digest(
+        &mut self,
+        now_ms: u64,
+        from: NodeId,
+        kind: DigestKind,
+        held: Vec<Held>,
+        random: u64,
+    ) {
+        let named: BTreeSet<Owner> = held.iter().map(|held| held.owner).collect();
+        let mut behind = false;
+        for theirs in &held {
+            behind |= self.compare(now_ms, from, theirs, random);
+        }
+        if kind == DigestKind::Own {
+            return;
+        }
+        if kind == DigestKind::Full {
+            behind |= self.records.keys().any(|owner| !named.contains(owner));
+            if behind {
+                let answer = Message::Digest(DigestKind::Answer, self.digest(now_ms));
+                self.send(from, &answer);
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.holds = Some(held);
+        }
+    }
+
+    /// Returns whether the peer has less than this instance.
+    fn compare(&mut self, now_ms: u64, from: NodeId, theirs: &Held, random: u64) -> bool {
+        let owner = theirs.owner;
+        if owner.node == self.me.node && owner.incarnation > self.me.incarnation {
+            self.renew_above(now_ms, owner.incarnation, random);
+            return false;
+        }
+        if owner == self.me {
+            return theirs.version < self.own().version();
+        }
+        if !self.accept(now_ms, owner, theirs.down_for) {
+            self.answer_former(from, owner);
+            return false;
+        }
+        let record = &mut self.records.get_mut(&owner).map(|record| &mut *record);
+        let Some(record) = record else { return false };
+        if record.standing == (Standing::CatchingUp { target: None }) {
+            record.standing = Standing::CatchingUp { target: Some(theirs.version) };
+            if record.log.version() >= theirs.version && record.merging.is_none() {
+                record.standing = Standing::Shown;
+                self.events.push_back(Event::Standing(owner, Standing::Shown));
+            }
+        }
+        let version = record.log.version();
+        if record.merging.is_some() || theirs.version < version {
+            return theirs.version < version;
+        }
+        if theirs.version > version {
+            self.pull(now_ms, from, owner);
+        } else if theirs.hash.is_some_and(|hash| hash != record.log.hash()) {
+            self.counts.divergences += 1;
+            self.events.push_back(Event::Diverged { owner, version, peer: from });
+            record.repair = true;
+            record.pull = None;
+            self.pull(now_ms, owner.node, owner);
+        }
+        false
+    }
+
+    /// Asks a peer for what comes after what is here, unless another one has been asked.
+    pub(super) fn pull(&mut self, now_ms: u64, from: NodeId, owner: Owner) {
+        let deadline_ms = now_ms + self.settings.pull_timeout_ms;
+        if !self.peers.contains_key(&from) {
+            return;
+        }
+        let Some(record) = self.records.get_mut(&owner) else { return };
+        if record.pull.is_some() || record.merging.is_some() {
+            return;
+        }
+        record.pull = Some(Pull { from, deadline_ms });
+        let (version, repair) = (record.log.version(), record.repair && from == owner.node);
+        self.counts.third_party_pulls += u64::from(from != owner.node);
+        self.send(from, &Message::Pull { owner, version, repair });
+    }
+
+    /// Sends a peer what it asked for, whoever's it is, if there is more of it here.
+    pub(super) fn answer_pull(&mut self, from: NodeId, owner: Owner, version: u64, repair: bool) {
+        let Some(record) = self.records.get(&owner) else { return };
+        let more = record.log.version() > version || repair && owner == self.me;
+        if !more || record.merging.is_some() || self.is_sending(from, owner) {
+            return;
+        }
+        self.begin_transfer(from, owner, (!repair).then_some(version));
+    }
+
+    /// Takes a part of an update, and begins to merge the update when it is whole.
+    pub(super) fn take_update(&mut self, now_ms: u64, from: NodeId, part: Update<K, V>) {
+        let owner = part.owner;
+        if !self.accept(now_ms, owner, None) {
+            self.answer_former(from, owner);
+            return;
+        }
+        let Some(record) = self.records.get_mut(&owner) else { return };
+        if record.merging.is_some() {
+            self.counts.late_updates += 1;
+            return;
+        }
+        let deadline_ms = now_ms + self.settings.pull_timeout_ms;
+        if let Some(pull) = record.pull.as_mut().filter(|pull| pull.from == from) {
+            pull.deadline_ms = deadline_ms;
+        }
+        if part.base.is_some_and(|base| base > record.log.version()) {
+            self.counts.gaps += 1;
+            self.pull(now_ms, from, owner);
+            return;
+        }
+        let long = part.index > 0;
+        let Some(Update { base, changes, to: Some(to), .. }) = self.incoming.take(from, part, deadline_ms)
+        else {
+            return;
+        };
+        let version = record.log.version();
+        let snapshot = base.is_none();
+        let repairs = snapshot && record.repair && from == owner.node && to >= version;
+        if to <= version && !repairs {
+            if record.pull.is_some_and(|pull| pull.from == from) {
+                record.pull = None;
+            }
+            return;
+        }
+        record.pull = None;
+        record.repair &= !repairs;
+        record.merging = Some(record.log.begin_merge(changes, to, snapshot));
+        self.counts.snapshots += u64::from(snapshot);
+        self.counts.long_updates += u64::from(long);
+    }
+}

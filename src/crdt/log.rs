@@ -1,0 +1,332 @@
+//! One owner's record: its live entries, in the order in which they were put, and its removals for as long as they are
+//! remembered.
+//!
+//! Owns the order and what the owner does: put and remove. How it is read in parts while it changes is in [`super::read`],
+//! how what the owner sent is merged in [`super::merge`]. Must not know other owners, peers or messages.
+//!
+//! Every key that is known stands in one slot, and all slots form a list by version: "everything after version v" is the
+//! end of that list, each key once with its last state. A removed key keeps its slot without a value, until so many
+//! bytes of removed keys have gathered that the oldest is forgotten and `floor` rises to its version: who has less than
+//! that must take everything anew.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+
+use super::read::Reader;
+use super::wire::Wire;
+use crate::map::HashKeys;
+
+/// What entries are found by.
+pub trait Key: Clone + Eq + Wire {
+    /// The keyed hash by which tables find it.
+    fn hash(&self, keys: HashKeys) -> u64;
+
+    /// Bytes that it takes in memory: the log of removals is bounded by them.
+    fn bytes(&self) -> usize;
+}
+
+/// What an entry holds. Cheap to clone: a merge reports the old one and the new one.
+pub trait Value: Clone + Wire {}
+
+/// No slot.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The keys of the hash that instances compare: the same everywhere.
+const COMPARED: [u64; 2] = [0, 0];
+
+pub(super) struct Slot<K, V> {
+    pub(super) key: K,
+    /// `None`: removed at `version`.
+    pub(super) value: Option<V>,
+    pub(super) version: u64,
+    pub(super) before: u32,
+    pub(super) after: u32,
+}
+
+/// Whether the slot still is what this removal made of it.
+fn stands<K, V>(slots: &[Option<Slot<K, V>>], (version, at): (u64, u32)) -> bool {
+    slots[at as usize].as_ref().is_some_and(|slot| slot.version == version && slot.value.is_none())
+}
+
+/// One owner's record.
+pub struct Log<K, V> {
+    keys: HashKeys,
+    pub(super) version: u64,
+    pub(super) floor: u64,
+    hash: u64,
+    live: usize,
+    slots: Vec<Option<Slot<K, V>>>,
+    free: Vec<u32>,
+    by_key: HashTable<u32>,
+    pub(super) oldest: u32,
+    pub(super) newest: u32,
+    /// Removals by version. One whose slot has another version by now has been put again since.
+    pub(super) removals: VecDeque<(u64, u32)>,
+    removal_bytes: usize,
+    removal_bytes_max: usize,
+    pub(super) readers: Vec<Reader>,
+    pub(super) last_reader: u64,
+    /// For what the content hash is computed from.
+    scratch: Vec<u8>,
+}
+
+impl<K: Key, V: Value> Log<K, V> {
+    /// An empty one. `keys` are those of this process's tables; removed keys are remembered up to `removal_bytes_max` bytes.
+    pub fn new(keys: HashKeys, removal_bytes_max: usize) -> Self {
+        Log {
+            keys,
+            version: 0,
+            floor: 0,
+            hash: 0,
+            live: 0,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_key: HashTable::new(),
+            oldest: NONE,
+            newest: NONE,
+            removals: VecDeque::new(),
+            removal_bytes: 0,
+            removal_bytes_max,
+            readers: Vec::new(),
+            last_reader: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Number of the owner's last change that is known.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Removals up to this version are forgotten.
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// The same for equal contents on every instance, and in any order of arrival.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Live entries.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether there is no live entry.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Slots that are in use: the live entries and the removals that are remembered.
+    pub fn slots(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// The value of a live entry.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.find(key).and_then(|slot| self.at(slot).value.as_ref())
+    }
+
+    /// The version at which a live entry was put.
+    pub fn version_of(&self, key: &K) -> Option<u64> {
+        self.find(key).map(|slot| self.at(slot)).filter(|slot| slot.value.is_some()).map(|slot| slot.version)
+    }
+
+    /// The live entries, in the order in which they were put.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        let next = |at: u32| (at != NONE).then(|| self.at(at));
+        std::iter::successors(next(self.oldest), move |slot| next(slot.after))
+            .filter_map(|slot| slot.value.as_ref().map(|value| (&slot.key, value)))
+    }
+
+    /// All live entries, in the order in which they were put.
+    pub fn into_entries(mut self) -> impl Iterator<Item = (K, V)> {
+        let mut at = self.oldest;
+        std::iter::from_fn(move || {
+            while at != NONE {
+                let slot = self.slots[at as usize].take()?;
+                at = slot.after;
+                if let Some(value) = slot.value {
+                    return Some((slot.key, value));
+                }
+            }
+            None
+        })
+    }
+
+    /// The owner puts an entry. Returns what was there.
+    pub fn put(&mut self, key: K, value: V) -> Option<V> {
+        self.version += 1;
+        self.set(key, self.version, Some(value))
+    }
+
+    /// The owner removes an entry. Returns what was there; nothing changes if there was none.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.get(key)?;
+        self.version += 1;
+        self.set(key.clone(), self.version, None)
+    }
+
+    /// Gives a key its last state, at the end of the order.
+    pub(super) fn set(&mut self, key: K, version: u64, value: Option<V>) -> Option<V> {
+        let slot = match self.find(&key) {
+            Some(slot) => {
+                self.unlink(slot);
+                slot
+            }
+            None => self.take_slot(key),
+        };
+        let before = self.replace(slot, version, value);
+        self.link_newest(slot);
+        self.forget_removals();
+        before
+    }
+
+    /// Sets a slot's contents and what is counted of them.
+    fn replace(&mut self, at: u32, version: u64, value: Option<V>) -> Option<V> {
+        let was_removal = self.at(at).value.is_none() && self.at(at).version > 0;
+        let old = self.clear(at);
+        let slot = self.at_mut(at);
+        let bytes = slot.key.bytes();
+        slot.version = version;
+        if was_removal {
+            self.removal_bytes -= bytes;
+        }
+        match value {
+            None => {
+                self.removal_bytes += bytes;
+                self.removals.push_back((version, at));
+            }
+            Some(value) => {
+                let hash = self.content_hash(at, &value);
+                self.hash = self.hash.wrapping_add(hash);
+                self.live += 1;
+                self.at_mut(at).value = Some(value);
+            }
+        }
+        old
+    }
+
+    /// The hash of a slot's key and version with a value.
+    fn content_hash(&mut self, at: u32, value: &V) -> u64 {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let slot = self.at(at);
+        scratch.extend_from_slice(&slot.version.to_le_bytes());
+        slot.key.encode(&mut scratch);
+        value.encode(&mut scratch);
+        let hash = HashKeys::new(COMPARED).hash(&scratch);
+        self.scratch = scratch;
+        hash
+    }
+
+    /// Forgets the oldest removals while they take more memory than they may.
+    fn forget_removals(&mut self) {
+        if self.removals.len() > 2 * (self.slots() - self.live) + 16 {
+            // Of keys that were put again since, only the place in the queue is left.
+            let slots = &self.slots;
+            self.removals.retain(|removal| stands(slots, *removal));
+        }
+        while self.removal_bytes > self.removal_bytes_max {
+            let Some((version, at)) = self.removals.pop_front() else { return };
+            if stands(&self.slots, (version, at)) {
+                self.floor = self.floor.max(version);
+                self.break_readers_before(version);
+                self.discard(at);
+            }
+        }
+    }
+
+    /// Takes a slot out of everything. Returns what it held.
+    pub(super) fn discard(&mut self, at: u32) -> Option<V> {
+        self.unlink(at);
+        let hash = self.at(at).key.hash(self.keys);
+        if let Ok(entry) = self.by_key.find_entry(hash, |slot| *slot == at) {
+            entry.remove();
+        }
+        let old = self.clear(at);
+        if old.is_none() {
+            self.removal_bytes -= self.at(at).key.bytes();
+        }
+        self.slots[at as usize] = None;
+        self.free.push(at);
+        old
+    }
+
+    /// Takes a slot's value and what was counted of it.
+    fn clear(&mut self, at: u32) -> Option<V> {
+        let old = self.at_mut(at).value.take()?;
+        let hash = self.content_hash(at, &old);
+        self.hash = self.hash.wrapping_sub(hash);
+        self.live -= 1;
+        Some(old)
+    }
+
+    pub(super) fn find(&self, key: &K) -> Option<u32> {
+        self.by_key.find(key.hash(self.keys), |slot| self.at(*slot).key == *key).copied()
+    }
+
+    fn take_slot(&mut self, key: K) -> u32 {
+        let hash = key.hash(self.keys);
+        let slot = Some(Slot { key, value: None, version: 0, before: NONE, after: NONE });
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let (slots, keys) = (&self.slots, self.keys);
+        self.by_key.insert_unique(hash, at, |other| {
+            slots[*other as usize].as_ref().map_or(0, |slot| slot.key.hash(keys))
+        });
+        at
+    }
+
+    pub(super) fn at(&self, slot: u32) -> &Slot<K, V> {
+        match &self.slots[slot as usize] {
+            Some(slot) => slot,
+            None => unreachable!("the list and the table hold only slots that are in use"),
+        }
+    }
+
+    fn at_mut(&mut self, slot: u32) -> &mut Slot<K, V> {
+        match &mut self.slots[slot as usize] {
+            Some(slot) => slot,
+            None => unreachable!("the list and the table hold only slots that are in use"),
+        }
+    }
+
+    fn link_newest(&mut self, at: u32) {
+        let before = self.newest;
+        let slot = self.at_mut(at);
+        (slot.before, slot.after) = (before, NONE);
+        match before {
+            NONE => self.oldest = at,
+            before => self.at_mut(before).after = at,
+        }
+        self.newest = at;
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let (before, after) = (self.at(at).before, self.at(at).after);
+        self.move_readers(at, before);
+        match before {
+            NONE => self.oldest = after,
+            before => self.at_mut(before).after = after,
+        }
+        match after {
+            NONE => self.newest = before,
+            after => self.at_mut(after).before = before,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

@@ -1,0 +1,109 @@
+//! Merging what an owner sent into its record here, a few entries at a time.
+//!
+//! Owns the two merges: of changes, and of a snapshot, which replaces the record. Only what differs is reported.
+
+use std::collections::VecDeque;
+
+use super::log::{Key, Log, NONE, Value};
+use super::message::Change;
+use super::read::ReaderId;
+
+/// What a merge has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed<K, V> {
+    /// Of which entry.
+    pub key: K,
+    /// What was there.
+    pub before: Option<V>,
+    /// What is there now.
+    pub after: Option<V>,
+}
+
+/// A merge under way: it may stop after each entry.
+pub struct Merge<K, V> {
+    changes: VecDeque<Change<K, V>>,
+    to: u64,
+    /// Of a snapshot: behind this reader's position stands what was merged, up to it what was there before.
+    replaced: Option<ReaderId>,
+}
+
+impl<K: Key, V: Value> Log<K, V> {
+    /// Begins to merge what the owner has sent: `changes` after this record's version, or, as a `snapshot`, all that is
+    /// live at version `to`. Until it has ended the record is neither the old one nor the new one: nobody may read it
+    /// for others.
+    pub fn begin_merge(&mut self, changes: Vec<Change<K, V>>, to: u64, snapshot: bool) -> Merge<K, V> {
+        self.readers.iter_mut().for_each(|reader| reader.broken = true);
+        let replaced = snapshot.then(|| self.open(self.newest, u64::MAX));
+        Merge { changes: changes.into(), to, replaced }
+    }
+
+    /// Merges on, at most `budget` entries, which is lowered. Returns whether that was all.
+    pub fn merge(
+        &mut self,
+        merge: &mut Merge<K, V>,
+        budget: &mut usize,
+        mut report: impl FnMut(Changed<K, V>),
+    ) -> bool {
+        while *budget > 0 {
+            *budget -= 1;
+            if let Some(Change { key, version, value }) = merge.changes.pop_front() {
+                self.merge_one(key, version, value, merge.replaced.is_some(), &mut report);
+            } else if !self.drop_replaced(merge.replaced, &mut report) {
+                self.version = merge.to;
+                if let Some(reader) = merge.replaced.take() {
+                    self.close(reader);
+                    self.removals.clear();
+                    self.floor = merge.to;
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    fn merge_one(
+        &mut self,
+        key: K,
+        version: u64,
+        value: Option<V>,
+        snapshot: bool,
+        report: &mut impl FnMut(Changed<K, V>),
+    ) {
+        if !snapshot && version <= self.version {
+            return;
+        }
+        let known = self.version_of(&key);
+        if known.is_none() && value.is_none() {
+            // Nothing to remove; but of a delta others may have to hear of it.
+            if !snapshot {
+                self.set(key, version, None);
+            }
+            return;
+        }
+        let after = value.clone();
+        let before = match (value, self.find(&key)) {
+            // A snapshot leaves no removals behind.
+            (None, Some(at)) if snapshot => self.discard(at),
+            (value, _) => self.set(key.clone(), version, value),
+        };
+        if known != Some(version) || after.is_none() {
+            report(Changed { key, before, after });
+        }
+    }
+
+    /// Drops the oldest entry that a snapshot did not name. Returns whether there was one.
+    fn drop_replaced(&mut self, replaced: Option<ReaderId>, report: &mut impl FnMut(Changed<K, V>)) -> bool {
+        let Some(reader) = self.readers.iter().find(|reader| Some(reader.id) == replaced) else {
+            return false;
+        };
+        if reader.position == NONE {
+            return false;
+        }
+        let at = self.oldest;
+        let key = self.at(at).key.clone();
+        if let Some(before) = self.discard(at) {
+            report(Changed { key, before: Some(before), after: None });
+        }
+        true
+    }
+}

@@ -1,0 +1,214 @@
+//! Which owners there are: accepted, up, hidden, superseded, forgotten.
+//!
+//! Owns what links and membership tell, and the incarnations of this node itself.
+
+use super::log::{Key, Log, Value};
+use super::message::Message;
+use super::owner::{Incarnation, NodeId, Owner};
+use super::record::{Record, Standing};
+use super::replica::{Event, Peer, Replica};
+
+/// More than three renewals, each within so many milliseconds after the one before, mean that two processes use one node
+/// id. (One or two more are met when peers know different former lives of a node whose clock went back.)
+const CONFLICT_MS: u64 = 60_000;
+const RENEWALS_MAX: u32 = 3;
+
+impl<K: Key, V: Value> Replica<K, V> {
+    /// There is a link to this peer.
+    pub fn link_up(&mut self, now_ms: u64, peer: NodeId) {
+        self.link_down(peer);
+        self.peers.insert(peer, Peer::default());
+        // It is told at once what is here, and will ask for it.
+        self.digest_at = self.digest_at.min(now_ms);
+    }
+
+    /// The link to this peer is gone, with all that was under way on it.
+    pub fn link_down(&mut self, peer: NodeId) {
+        let transfers = self.peers.remove(&peer).map(|peer| peer.transfers).unwrap_or_default();
+        for transfer in transfers {
+            if let Some(record) = self.records.get_mut(&transfer.owner) {
+                transfer.close(&mut record.log);
+            }
+        }
+        self.messages.retain(|(to, _)| *to != peer);
+        self.incoming.discard_from(peer);
+        for record in self.records.values_mut() {
+            record.pull = record.pull.filter(|pull| pull.from != peer);
+        }
+    }
+
+    /// Membership calls a node up.
+    pub fn node_up(&mut self, now_ms: u64, node: NodeId, incarnation: Incarnation) {
+        if node == self.me.node {
+            return;
+        }
+        let owner = Owner { node, incarnation };
+        self.hear_of(now_ms, owner);
+        let known = self.nodes.entry(node).or_default();
+        known.up = Some(incarnation);
+        if known.highest > Some(incarnation) {
+            return;
+        }
+        self.forgotten.remove(&owner);
+        if let Some(record) = self.records.get_mut(&owner)
+            && matches!(record.standing, Standing::Down { for_good: false, .. })
+        {
+            self.set_standing(owner, Standing::CatchingUp { target: None });
+        }
+    }
+
+    /// Membership calls a node down: its entries are kept, in case it comes back.
+    pub fn node_down(&mut self, now_ms: u64, node: NodeId) {
+        self.take_down(now_ms, node, false);
+    }
+
+    /// A node has said that it leaves.
+    pub fn node_left(&mut self, now_ms: u64, node: NodeId) {
+        self.take_down(now_ms, node, true);
+    }
+
+    fn take_down(&mut self, now_ms: u64, node: NodeId, for_good: bool) {
+        let Some(incarnation) = self.nodes.get_mut(&node).and_then(|node| node.up.take()) else { return };
+        let owner = Owner { node, incarnation };
+        if self.records.get(&owner).is_some_and(|record| record.down_since().is_none()) {
+            self.set_standing(owner, Standing::Down { since_ms: now_ms, for_good });
+        }
+    }
+
+    pub(super) fn set_standing(&mut self, owner: Owner, standing: Standing) {
+        if let Some(record) = self.records.get_mut(&owner) {
+            record.standing = standing;
+            self.events.push_back(Event::Standing(owner, standing));
+        }
+    }
+
+    /// A higher incarnation of a node makes its lower ones owners that are down for good.
+    fn hear_of(&mut self, now_ms: u64, owner: Owner) {
+        let node = self.nodes.entry(owner.node).or_default();
+        if node.highest >= Some(owner.incarnation) {
+            return;
+        }
+        node.highest = Some(owner.incarnation);
+        let earlier = Owner { node: owner.node, incarnation: Incarnation(0) };
+        let former: Vec<Owner> = self.records.range(earlier..owner).map(|(former, _)| *former).collect();
+        for former in former {
+            let since_ms = self.records[&former].down_since().unwrap_or(now_ms);
+            self.set_standing(former, Standing::Down { since_ms, for_good: true });
+        }
+    }
+
+    /// Whether a record of this owner is kept here; begins one if so. `down_for`: a peer says for how long it has
+    /// been down. Without these conditions replicas would hand each other the dead for ever.
+    pub(super) fn accept(&mut self, now_ms: u64, owner: Owner, down_for: Option<u64>) -> bool {
+        if owner.node == self.me.node && owner.incarnation >= self.me.incarnation {
+            return false;
+        }
+        if self.records.contains_key(&owner) {
+            return true;
+        }
+        let up = self.nodes.get(&owner.node).is_some_and(|node| node.up == Some(owner.incarnation));
+        let vouched = down_for.is_some_and(|down_for| down_for < self.settings.forget_after_ms);
+        if !up && (!vouched || self.forgotten.contains_key(&owner)) {
+            return false;
+        }
+        self.hear_of(now_ms, owner);
+        let superseded =
+            self.nodes.get(&owner.node).is_some_and(|node| node.highest > Some(owner.incarnation));
+        let since_ms = now_ms.saturating_sub(down_for.unwrap_or(0));
+        let standing = match (up, superseded) {
+            (true, false) => Standing::Shown,
+            (_, for_good) => Standing::Down { since_ms, for_good },
+        };
+        let log = Log::new(self.keys, self.settings.removal_bytes_max);
+        self.records.insert(owner, Record::new(log, standing));
+        self.events.push_back(Event::Standing(owner, standing));
+        true
+    }
+
+    /// A peer speaks of an owner that is not accepted: if it is a former life of the peer's own node, it is told.
+    pub(super) fn answer_former(&mut self, from: NodeId, owner: Owner) {
+        let highest = self.nodes.get(&from).and_then(|node| node.highest);
+        if let Some(highest) = highest.filter(|highest| owner.node == from && owner.incarnation < *highest) {
+            self.send(from, &Message::Stale(highest));
+        }
+    }
+
+    /// Somebody knows a later life of this node, whose clock has gone back: everything is put again under a
+    /// later one still.
+    pub(super) fn renew_above(&mut self, now_ms: u64, known: Incarnation, random: u64) {
+        if known <= self.me.incarnation {
+            return;
+        }
+        let soon = self.renewed_at.is_some_and(|at| now_ms < at + CONFLICT_MS);
+        self.renewals = if soon { self.renewals + 1 } else { 1 };
+        self.renewed_at = Some(now_ms);
+        if self.renewals > RENEWALS_MAX {
+            self.events.push_back(Event::Conflict(self.me.node));
+        }
+        let before = self.me;
+        let after = Owner { node: before.node, incarnation: Incarnation::draw(0, Some(known), random) };
+        let mut log = Log::new(self.keys, self.settings.removal_bytes_max);
+        if let Some(record) = self.records.remove(&before) {
+            for (key, value) in record.log.into_entries() {
+                log.put(key, value);
+            }
+        }
+        self.me = after;
+        self.records.insert(after, Record::new(log, Standing::Shown));
+        let node = self.nodes.entry(after.node).or_default();
+        (node.up, node.highest) = (Some(after.incarnation), Some(after.incarnation));
+        for peer in self.peers.values_mut() {
+            peer.transfers.retain(|transfer| transfer.owner != before);
+        }
+        self.sent = 0;
+        self.flush_at = Some(now_ms);
+        self.digest_at = now_ms;
+        self.events.push_back(Event::Renewed(before, after));
+    }
+
+    pub(super) fn next_forget(&self) -> Option<u64> {
+        let settings = &self.settings;
+        let records = self.records.values();
+        records
+            .filter_map(|record| record.forget_at(settings.forget_after_ms, settings.forget_former_after_ms))
+            .chain(self.forgotten.values().map(|at| at + settings.forget_after_ms))
+            .min()
+    }
+
+    pub(super) fn forget(&mut self, now_ms: u64) {
+        let settings = self.settings;
+        let due: Vec<Owner> = self
+            .records
+            .iter()
+            .filter(|(_, record)| {
+                let at = record.forget_at(settings.forget_after_ms, settings.forget_former_after_ms);
+                at.is_some_and(|at| at <= now_ms)
+            })
+            .map(|(owner, _)| *owner)
+            .collect();
+        for owner in due {
+            let Some(record) = self.records.remove(&owner) else { continue };
+            self.incoming.discard_of(owner);
+            for peer in self.peers.values_mut() {
+                peer.transfers.retain(|transfer| transfer.owner != owner);
+            }
+            self.forgotten.insert(owner, now_ms);
+            self.events.push_back(Event::Forgotten(owner, record.log.into_entries().collect()));
+        }
+        self.forgotten.retain(|_, at| now_ms < *at + settings.forget_after_ms);
+    }
+
+    /// This instance has stood still for so long: what it was waiting for has had no chance to happen.
+    pub fn handle_lag(&mut self, lag_ms: u64) {
+        for record in self.records.values_mut() {
+            if let Standing::Down { since_ms, .. } = &mut record.standing {
+                *since_ms += lag_ms;
+            }
+            if let Some(pull) = &mut record.pull {
+                pull.deadline_ms += lag_ms;
+            }
+        }
+        self.forgotten.values_mut().for_each(|at| *at += lag_ms);
+        self.incoming.handle_lag(lag_ms);
+    }
+}

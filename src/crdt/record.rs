@@ -1,0 +1,65 @@
+//! One owner as this instance sees it: its log, and whether what it holds may be shown.
+//!
+//! Owns the standing of an owner and the merge and the pull that are under way for it. Must not know other owners.
+
+use super::log::{Key, Log, Value};
+use super::merge::Merge;
+use super::owner::NodeId;
+
+/// Whether an owner's entries count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is up, and what is known of it is recent enough.
+    Shown,
+    /// It is up again; its entries are shown when they are those of `target`, the first version heard since. `None`: none was.
+    CatchingUp {
+        /// The version to reach.
+        target: Option<u64>,
+    },
+    /// It is down.
+    Down {
+        /// Since then, in milliseconds of the monotonic clock.
+        since_ms: u64,
+        /// It will not come back: its node left, or lives on as a later incarnation.
+        for_good: bool,
+    },
+}
+
+/// A request for an owner's changes that has not been answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pull {
+    pub(super) from: NodeId,
+    pub(super) deadline_ms: u64,
+}
+
+/// What is known of one owner.
+pub(super) struct Record<K, V> {
+    pub(super) log: Log<K, V>,
+    pub(super) standing: Standing,
+    pub(super) pull: Option<Pull>,
+    /// The entries differ from the owner's although the version is the same: the owner's own snapshot replaces them.
+    pub(super) repair: bool,
+    pub(super) merging: Option<Merge<K, V>>,
+}
+
+impl<K: Key, V: Value> Record<K, V> {
+    pub(super) fn new(log: Log<K, V>, standing: Standing) -> Self {
+        Record { log, standing, pull: None, repair: false, merging: None }
+    }
+
+    pub(super) fn down_since(&self) -> Option<u64> {
+        match self.standing {
+            Standing::Down { since_ms, .. } => Some(since_ms),
+            Standing::Shown | Standing::CatchingUp { .. } => None,
+        }
+    }
+
+    /// When it is to be forgotten, if it stays as it is.
+    pub(super) fn forget_at(&self, forget_after_ms: u64, for_good_ms: u64) -> Option<u64> {
+        match self.standing {
+            Standing::Down { since_ms, for_good: false } => Some(since_ms + forget_after_ms),
+            Standing::Down { since_ms, for_good: true } => Some(since_ms + for_good_ms.min(forget_after_ms)),
+            Standing::Shown | Standing::CatchingUp { .. } => None,
+        }
+    }
+}
