@@ -1,7 +1,7 @@
 //! From a request to its reply.
 //!
 //! Owns dispatch, and the rule that a reply is appended to the client's output whole. The checks that every command passes
-//! are in [`mod@admit`]. Must not know sockets or wait. Start with [`Interpreter::execute`].
+//! are in `admit.rs`. Must not know sockets or wait. Start with [`Interpreter::execute`].
 
 mod admit;
 mod calls;

@@ -1,8 +1,8 @@
 //! One owner's record: its live entries, in the order in which they were put, and its removals for as long as they are
 //! remembered.
 //!
-//! Owns the order and what the owner does: put and remove. How it is read in parts while it changes is in [`super::read`],
-//! how what the owner sent is merged in [`super::merge`]. Must not know other owners, peers or messages.
+//! Owns the order and what the owner does: put and remove. How it is read in parts while it changes is in `read.rs`,
+//! how what the owner sent is merged in `merge.rs`. Must not know other owners, peers or messages.
 //!
 //! Every key that is known stands in one slot, and all slots form a list by version: "everything after version v" is the
 //! end of that list, each key once with its last state. A removed key keeps its slot without a value, until so many
