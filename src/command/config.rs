@@ -94,8 +94,6 @@ const HELP: &[&str] = &[
 
 /// Work of a turn's budget that it takes to look up a name.
 const LOOK_UP_COST: usize = 32;
-/// Steps of comparing a pattern that are as much work as a command.
-const STEPS_PER_COST: usize = 64;
 
 fn get(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let longest = context.session.config().max_pattern_length;
@@ -143,11 +141,9 @@ impl Get {
             if *budget == 0 {
                 return false;
             }
-            let mut steps = 0;
-            if glob::matches_counting(&pattern, name.as_bytes(), &mut steps) && self.asked.insert(name) {
+            if glob::matches_within(&pattern, name.as_bytes(), budget) && self.asked.insert(name) {
                 self.found.push((name.into(), row));
             }
-            *budget = budget.saturating_sub(1 + steps / STEPS_PER_COST);
             self.compared += 1;
         }
         self.compared = 0;
