@@ -64,6 +64,11 @@ use transaction::Transaction;
 /// 50 microseconds of pushes, during which the channel's shard is locked.
 pub const FANOUT_BUDGET: usize = 1024;
 
+/// What it costs of a turn's budget to look at every shard, or at the statistics of every command.
+const SURVEY_COST: usize = 1024;
+/// What it costs to ask the operating system something, or to change what it knows.
+const SYSTEM_COST: usize = 256;
+
 /// Capacity for replies that is kept from turn to turn.
 const REPLY_BYTES_KEPT: usize = 256 * 1024;
 
