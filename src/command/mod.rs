@@ -13,6 +13,7 @@ mod config;
 mod connection;
 mod debug;
 mod docs;
+mod each;
 mod error;
 mod help;
 mod info;

@@ -102,8 +102,7 @@ impl Burst {
 
     /// Whether one more message may wait in it. One that is shared by its receivers is not copied into a burst.
     fn has_room(&self, channel: &[u8], payload: &[u8]) -> bool {
-        payload.len() < SHARED_PAYLOAD_BYTES
-            && self.bytes + frame_bytes(channel, payload) <= BURST_BYTES_MAX
+        payload.len() < SHARED_PAYLOAD_BYTES && self.bytes + frame_bytes(channel, payload) <= BURST_BYTES_MAX
     }
 
     fn push(&mut self, kind: ChannelKind, request: Request<'_>) {

@@ -6,15 +6,16 @@ mod stats;
 mod subscribers;
 
 use crate::broker::subscriptions::ListPlace;
+use crate::command::each::for_each_argument;
 use crate::command::help::help;
 use crate::command::spec::{Action, Flags, Group, Row};
 use crate::command::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::glob;
 use crate::resp::push::ChannelKind;
 use crate::resp::reply::Reply;
-use crate::resp::request::{OwnedRequest, Request};
+use crate::resp::request::Request;
 
-/// Channels that one step looks at, under one shard's lock.
+/// Channels that one step looks at.
 const CHANNELS_PER_STEP: usize = 1024;
 /// Comparisons of a pattern's byte with a channel's for which one shard is locked: a fraction of a millisecond.
 const COMPARISONS_PER_STEP: usize = 256 * 1024;
@@ -166,49 +167,12 @@ const HELP: &[&str] = &[
 
 fn numsub(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
     context.reply().array((request.len() - 2) * 2);
-    let next = numsub_some(context, request, 2, kind);
-    Ok(match next {
-        None => Flow::Done,
-        Some(next) => Flow::Later(Box::new(NumsubRest { request: request.to_owned(), next, kind })),
-    })
-}
-
-/// Counts from the argument at `first` on, as far as one turn goes; where to go on, if there is more.
-fn numsub_some(
-    context: &mut Context<'_>,
-    request: Request<'_>,
-    first: usize,
-    kind: ChannelKind,
-) -> Option<usize> {
-    let end = request.len().min(first + CHANNELS_PER_STEP);
-    for index in first..end {
-        let channel = request.argument(index);
+    for_each_argument(context, request, 2, CHANNELS_PER_STEP, move |context, channel| {
         let subscribers = context.broker.subscriptions.subscribers(kind, channel);
         let mut reply = context.reply();
         reply.bulk(channel);
         reply.integer(subscribers as i64);
-    }
-    context.workspace.spend(end - first);
-    (end < request.len()).then_some(end)
-}
-
-/// PUBSUB NUMSUB, under way.
-struct NumsubRest {
-    request: OwnedRequest,
-    next: usize,
-    kind: ChannelKind,
-}
-
-impl Resume for NumsubRest {
-    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        Ok(match numsub_some(context, self.request.as_request(), self.next, self.kind) {
-            None => Progress::Done,
-            Some(next) => {
-                self.next = next;
-                Progress::Yield
-            }
-        })
-    }
+    })
 }
 
 fn channels(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
