@@ -426,7 +426,7 @@ fn refuse(context: &mut Context<'_>, error: &Error) {
         _ => {}
     }
     if let Some(transaction) = context.transaction.as_deref_mut() {
-        transaction.spoil();
+        transaction.spoil(context.session);
     }
     fail(context, error);
 }
