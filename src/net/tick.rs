@@ -69,7 +69,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// Closes the clients that take most, if all together take too much: when a round over all of them has ended.
 async fn evict(shared: &Shared, eviction: &mut Eviction) {
     for _ in 0..EVICTION_STEPS_PER_TICK {
-        let Some(limit) = shared.broker.config().client_memory_limit() else { return };
+        let Some(limit) = shared.broker.config().client_memory_limit() else {
+            // Of a round that had begun nothing is to be kept, not even clients that have gone since.
+            *eviction = Eviction::default();
+            return;
+        };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let chosen = eviction.step(&shared.broker, limit, CLIENTS_PER_STEP);
         let now = shared.clock.now();
