@@ -286,7 +286,8 @@ impl Client {
 impl Rare {
     fn bytes(&self) -> usize {
         let Names { name, library, library_version } = &self.names;
-        let prefixes: usize = self.tracking.prefixes.iter().map(Vec::len).sum();
+        let prefixes: usize =
+            self.tracking.prefixes.iter().map(|prefix| size_of::<Vec<u8>>() + prefix.len()).sum();
         size_of::<Rare>() + name.len() + library.len() + library_version.len() + prefixes
     }
 }
