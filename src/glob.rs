@@ -33,12 +33,19 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
 /// Bytes of a character class that take as long to look through as another element to compare.
 const CLASS_BYTES_PER_STEP: usize = 4;
 
-/// [`matches()`], adding the steps it took to `steps`, so that a caller with many patterns can stop in between.
-pub fn matches_counting(pattern: &[u8], text: &[u8], steps: &mut usize) -> bool {
-    matches_counted(pattern, text, |rest| {
+/// Steps that cost as much as going to the next pattern and beginning with it.
+const STEPS_PER_UNIT: usize = 128;
+
+/// [`matches()`], taking what it cost from `budget`, so that a caller with many patterns or texts can stop in between:
+/// at least one unit.
+pub fn matches_within(pattern: &[u8], text: &[u8], budget: &mut usize) -> bool {
+    let mut steps = 0;
+    let matched = matches_counted(pattern, text, |rest| {
         // A class is looked through for each byte.
-        *steps += if rest.first() == Some(&b'[') { 1 + rest.len() / CLASS_BYTES_PER_STEP } else { 1 };
-    })
+        steps += if rest.first() == Some(&b'[') { 1 + rest.len() / CLASS_BYTES_PER_STEP } else { 1 };
+    });
+    *budget = budget.saturating_sub(1 + steps / STEPS_PER_UNIT);
+    matched
 }
 
 /// [`matches()`], telling `step` of each element of the pattern that is compared.
@@ -320,5 +327,19 @@ mod tests {
             assert_eq!(&*literal_prefix(pattern), *prefix, "{}", pattern.escape_ascii());
             assert_eq!(&*literal_suffix(pattern), *suffix, "{}", pattern.escape_ascii());
         }
+    }
+
+    #[test]
+    fn a_long_comparison_costs_more() {
+        let (pattern, text) = (b"*a".repeat(100), b"a".repeat(2000));
+        for (pattern, text, cost) in [(&b"a"[..], &b"a"[..], 1), (&[&pattern[..], b"b"].concat(), &text, 2)] {
+            let mut budget = 1000;
+            let matched = matches_within(pattern, text, &mut budget);
+            assert_eq!(matched, matches(pattern, text));
+            assert!(1000 - budget >= cost);
+        }
+        let mut budget = 0;
+        assert!(matches_within(b"*", b"a", &mut budget));
+        assert_eq!(budget, 0);
     }
 }

@@ -115,6 +115,9 @@ const CLIENT_BYTES: usize = 1024;
 /// What a subscription takes, for the client and in the table. Measured with channels of 16 bytes that nobody shares.
 const SUBSCRIPTION_BYTES: usize = 105;
 
+/// Bytes of a name that a line of the log shows.
+const LOGGED_NAME_BYTES: usize = 128;
+
 /// The record of a client.
 pub struct Client {
     /// Never used twice.
@@ -236,9 +239,11 @@ impl Client {
         library[..library.len().min(most)].to_vec()
     }
 
-    /// Its name as text, for logs.
+    /// The beginning of its name as text, for logs.
     pub fn name(&self) -> String {
-        String::from_utf8_lossy(&self.names().name).into_owned()
+        let rare = self.rare.lock();
+        let name = rare.as_deref().map_or(&[][..], |rare| &rare.names.name);
+        String::from_utf8_lossy(&name[..name.len().min(LOGGED_NAME_BYTES)]).into_owned()
     }
 
     /// Changes what it calls itself or its library.
@@ -281,7 +286,8 @@ impl Client {
 impl Rare {
     fn bytes(&self) -> usize {
         let Names { name, library, library_version } = &self.names;
-        let prefixes: usize = self.tracking.prefixes.iter().map(Vec::len).sum();
+        let prefixes: usize =
+            self.tracking.prefixes.iter().map(|prefix| size_of::<Vec<u8>>() + prefix.len()).sum();
         size_of::<Rare>() + name.len() + library.len() + library_version.len() + prefixes
     }
 }

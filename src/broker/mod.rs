@@ -5,7 +5,8 @@
 //! [`Subscriptions::publish`].
 //!
 //! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, that of monitors, the pause, the
-//! configuration, the notices, the request to stop and the cleanup queue are taken alone. No lock is held for longer than
+//! configuration, the notices, the request to stop, the cleanup queue, what is rare of a client, and what statistics have
+//! (errors, gauges, the slow log, the latency monitor) are taken alone. No lock is held for longer than
 //! one budget, but for the one that lets one client at a time change the configuration; and wakers are called when all
 //! are free.
 

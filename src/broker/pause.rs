@@ -93,17 +93,20 @@ impl Pause {
 
     /// Ends the pause. Who waited goes on as the result is gone through.
     pub fn end(&self) -> Released {
-        let mut state = self.state.lock();
-        self.paused.store(Paused::Nothing as u8, Ordering::Relaxed);
-        state.end = Duration::ZERO;
-        state.turns = BTreeMap::new();
-        Released(std::mem::take(&mut state.waiting).into_values())
+        self.release(&mut self.state.lock())
     }
 
     /// Ends the pause if its time is over.
     pub fn end_if_over(&self, now: Duration) -> Option<Released> {
-        let is_over = self.state.lock().end <= now;
-        is_over.then(|| self.end())
+        let mut state = self.state.lock();
+        (state.end <= now).then(|| self.release(&mut state))
+    }
+
+    fn release(&self, state: &mut State) -> Released {
+        self.paused.store(Paused::Nothing as u8, Ordering::Relaxed);
+        state.end = Duration::ZERO;
+        state.turns = BTreeMap::new();
+        Released(std::mem::take(&mut state.waiting).into_values())
     }
 
     /// Forgets a client that is gone.

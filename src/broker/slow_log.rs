@@ -25,7 +25,7 @@ pub struct Entry {
     pub arguments: Vec<Vec<u8>>,
     /// Where the client connected from.
     pub address: String,
-    /// The client's name.
+    /// The client's name, clipped.
     pub name: Vec<u8>,
 }
 
@@ -46,6 +46,13 @@ pub fn clip<'a>(arguments: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<Vec<u
         shown.push(format!("... ({} more arguments)", count - kept).into_bytes());
     }
     shown
+}
+
+/// The beginning of a name: it may be as long as a request, and an entry outlives its client.
+pub fn clip_name(mut name: Vec<u8>) -> Vec<u8> {
+    name.truncate(ARGUMENT_BYTES_MAX);
+    name.shrink_to_fit();
+    name
 }
 
 /// The latest entries.
@@ -109,6 +116,14 @@ mod tests {
         assert_eq!(clipped(&[&b"x"[..]; 32]).len(), 32);
         let many = clipped(&[&b"x"[..]; 33]);
         assert_eq!((many.len(), many[31].as_str()), (32, "... (2 more arguments)"));
+    }
+
+    #[test]
+    fn a_name_of_any_length_takes_little() {
+        let name = clip_name(vec![b'x'; 1024 * 1024]);
+        assert_eq!(name.len(), ARGUMENT_BYTES_MAX);
+        assert!(name.capacity() < 2 * ARGUMENT_BYTES_MAX);
+        assert_eq!(clip_name(b"short".to_vec()), b"short");
     }
 
     #[test]

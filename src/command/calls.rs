@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::redact::redact;
 use super::table::{self, Found};
 use super::{Context, Flags, Row, Workspace};
-use crate::broker::slow_log::{Entry, clip};
+use crate::broker::slow_log::{Entry, clip, clip_name};
 use crate::resp::request::Request;
 use crate::time::Now;
 
@@ -177,7 +177,7 @@ impl Context<'_> {
             microseconds: took.as_micros() as u64,
             arguments,
             address: client.address.to_string(),
-            name: client.names().name,
+            name: clip_name(client.names().name),
         };
         self.broker.slow_log.push(entry, self.session.config().slowlog_max_len);
     }

@@ -168,14 +168,14 @@ fn list(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> 
 }
 
 /// The names that a filter of COMMAND LIST lets through.
-fn filtered(context: &Context<'_>, filter: &[u8], value: &[u8]) -> Result<Vec<&'static str>, Error> {
-    let names = |is_wanted: &dyn Fn(&Row) -> bool| {
+fn filtered(context: &mut Context<'_>, filter: &[u8], value: &[u8]) -> Result<Vec<&'static str>, Error> {
+    let names = |is_wanted: &mut dyn FnMut(&Row) -> bool| {
         served().filter(|row| is_wanted(row)).map(|row| row.name).collect()
     };
     Ok(match filter.to_ascii_uppercase().as_slice() {
         b"MODULE" => Vec::new(),
         b"ACLCAT" => match Categories::parse(value) {
-            Some(category) => names(&|row| row.categories().has(category)),
+            Some(category) => names(&mut |row| row.categories().has(category)),
             None => Vec::new(),
         },
         b"PATTERN" => {
@@ -184,7 +184,8 @@ fn filtered(context: &Context<'_>, filter: &[u8], value: &[u8]) -> Result<Vec<&'
                 return Err(Error::PatternTooLong(longest));
             }
             let pattern = value.to_ascii_lowercase();
-            names(&|row| glob::matches(&pattern, row.name.as_bytes()))
+            let budget = &mut context.workspace.budget;
+            names(&mut |row| glob::matches_within(&pattern, row.name.as_bytes(), budget))
         }
         _ => return Err(Error::Syntax),
     })

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::help::help;
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow, Progress, Resume, resume_now};
+use super::{Context, Error, Flow, Progress, Resume, SURVEY_COST, SYSTEM_COST, resume_now};
 use crate::broker::configuration::Refusal;
 use crate::config::Config;
 use crate::config::options::{self, Change};
@@ -94,8 +94,6 @@ const HELP: &[&str] = &[
 
 /// Work of a turn's budget that it takes to look up a name.
 const LOOK_UP_COST: usize = 32;
-/// Steps of comparing a pattern that are as much work as a command.
-const STEPS_PER_COST: usize = 64;
 
 fn get(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let longest = context.session.config().max_pattern_length;
@@ -143,11 +141,9 @@ impl Get {
             if *budget == 0 {
                 return false;
             }
-            let mut steps = 0;
-            if glob::matches_counting(&pattern, name.as_bytes(), &mut steps) && self.asked.insert(name) {
+            if glob::matches_within(&pattern, name.as_bytes(), budget) && self.asked.insert(name) {
                 self.found.push((name.into(), row));
             }
-            *budget = budget.saturating_sub(1 + steps / STEPS_PER_COST);
             self.compared += 1;
         }
         self.compared = 0;
@@ -204,6 +200,7 @@ fn set(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
             row.set(config, &[value]).map_err(|reason| Refusal { option: (*name).into(), reason })
         })
     };
+    context.workspace.spend(SYSTEM_COST);
     context.broker.change_config(apply).map_err(|Refusal { option, reason }| {
         // What is at fault may be another option, with which these do not go together.
         let at_fault = changes.iter().map(|(name, ..)| *name).find(|name| name.as_bytes() == option);
@@ -218,6 +215,7 @@ fn refused(option: &[u8], reason: String) -> Error {
 }
 
 fn reset_statistics(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
+    context.workspace.spend(SURVEY_COST);
     // What came before it in the same turn is forgotten as well.
     context.settle();
     context.broker.reset_stats();
@@ -225,6 +223,7 @@ fn reset_statistics(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, E
 }
 
 fn rewrite(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
+    context.workspace.spend(SYSTEM_COST);
     match context.broker.rewrite_config() {
         Ok(true) => context.ok(),
         Ok(false) => Err(Error::NoConfigFile),

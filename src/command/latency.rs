@@ -3,7 +3,7 @@
 //! Owns its syntax and replies.
 
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow, table};
+use super::{Context, Error, Flow, SURVEY_COST, table};
 use crate::broker::command_stats::Distribution;
 use crate::broker::latency::{Sample, Samples};
 use crate::resp::request::Request;
@@ -171,6 +171,7 @@ fn reset(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error>
 
 /// Of each command the calls up to 1, 2, 4... microseconds, as far as each has more than the one before.
 fn histogram(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
+    context.workspace.spend(SURVEY_COST);
     context.settle();
     let rows = table::rows();
     let mut wanted = vec![request.len() == 2; rows.len()];

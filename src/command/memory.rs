@@ -5,7 +5,7 @@
 use super::info::memory::{Memory, human};
 use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow};
+use super::{Context, Error, Flow, SYSTEM_COST};
 use crate::resp::request::{Request, parse_integer};
 
 /// The rows of this group.
@@ -37,6 +37,7 @@ const MEMORY: &[Row] = &[
         flags: Flags::NONE,
         summary: "Outputs a memory problems report.",
         action: Action::Run(|context, _| {
+            context.workspace.spend(SYSTEM_COST);
             let report = diagnose(&Memory::of(context.broker), context.broker.clients.len());
             context.reply().verbatim(report.as_bytes());
             Ok(Flow::Done)
@@ -135,6 +136,7 @@ enum Value {
 
 fn stats(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
     use Value::{Bytes, Number};
+    context.workspace.spend(SYSTEM_COST);
     let memory = Memory::of(context.broker);
     let values = [
         ("peak.allocated", Bytes(memory.peak)),

@@ -13,6 +13,7 @@ mod config;
 mod connection;
 mod debug;
 mod docs;
+mod each;
 mod error;
 mod help;
 mod info;
@@ -63,6 +64,11 @@ use transaction::Transaction;
 /// Receivers that one publish reaches in its own turn. A larger fan-out goes on in turns of the flush task. About
 /// 50 microseconds of pushes, during which the channel's shard is locked.
 pub const FANOUT_BUDGET: usize = 1024;
+
+/// What it costs of a turn's budget to look at every shard, or at the statistics of every command.
+const SURVEY_COST: usize = 1024;
+/// What it costs to ask the operating system something, or to change what it knows.
+const SYSTEM_COST: usize = 256;
 
 /// Capacity for replies that is kept from turn to turn.
 const REPLY_BYTES_KEPT: usize = 256 * 1024;
@@ -420,7 +426,7 @@ fn refuse(context: &mut Context<'_>, error: &Error) {
         _ => {}
     }
     if let Some(transaction) = context.transaction.as_deref_mut() {
-        transaction.spoil();
+        transaction.spoil(context.session);
     }
     fail(context, error);
 }

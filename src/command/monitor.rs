@@ -12,6 +12,7 @@ use super::{Context, Error, Flow, flush};
 use crate::broker::clients::{Address, Mark};
 use crate::broker::session::{ReplyMode, Session};
 use crate::outbox::Pushed;
+use crate::resp::inline::write_quoted;
 use crate::resp::push::{Frame, SHARED_PAYLOAD_BYTES};
 use crate::resp::request::Request;
 use crate::sync::atomic::Ordering;
@@ -129,26 +130,4 @@ fn write_arguments(line: &mut Vec<u8>, arguments: &[&[u8]]) {
             let _ = write!(line, "... ({} more bytes)\"", argument.len() - most);
         }
     }
-}
-
-/// Redis `sdscatrepr`.
-fn write_quoted(line: &mut Vec<u8>, bytes: &[u8]) {
-    line.push(b'"');
-    for &byte in bytes {
-        match byte {
-            b'\\' | b'"' => line.extend_from_slice(&[b'\\', byte]),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            b'\t' => line.extend_from_slice(b"\\t"),
-            0x07 => line.extend_from_slice(b"\\a"),
-            0x08 => line.extend_from_slice(b"\\b"),
-            b' '..=b'~' => line.push(byte),
-            _ => {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                let digit = |value: u8| DIGITS[usize::from(value)];
-                line.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 0xF)]);
-            }
-        }
-    }
-    line.push(b'"');
 }

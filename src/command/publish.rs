@@ -97,7 +97,12 @@ impl Burst {
         request.len() == 3
             && request.argument(1) == self.channel
             && request.argument(0).eq_ignore_ascii_case(name)
-            && self.bytes + frame_bytes(&self.channel, request.argument(2)) <= BURST_BYTES_MAX
+            && self.has_room(&self.channel, request.argument(2))
+    }
+
+    /// Whether one more message may wait in it. One that is shared by its receivers is not copied into a burst.
+    fn has_room(&self, channel: &[u8], payload: &[u8]) -> bool {
+        payload.len() < SHARED_PAYLOAD_BYTES && self.bytes + frame_bytes(channel, payload) <= BURST_BYTES_MAX
     }
 
     fn push(&mut self, kind: ChannelKind, request: Request<'_>) {
@@ -139,7 +144,7 @@ fn publish(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -
     // Who receives his own messages, or does not want all replies, has an order of replies and messages to keep.
     let session = &context.session;
     let plain = !context.executing && !session.is_subscribed() && session.reply_mode == ReplyMode::On;
-    if plain && payload.len() < SHARED_PAYLOAD_BYTES && frame_bytes(channel, payload) <= BURST_BYTES_MAX {
+    if plain && context.workspace.burst.has_room(channel, payload) {
         context.workspace.burst.push(kind, request);
         return Ok(Flow::Done);
     }

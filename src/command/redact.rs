@@ -17,18 +17,23 @@ pub(super) fn redact(row: &Row, arguments: &mut [&[u8]]) {
         "auth" => replace(arguments, 1, usize::MAX),
         "acl|setuser" => replace(arguments, 2, usize::MAX),
         "hello" => {
-            // Behind the protocol's number: options of one value, or AUTH with two.
+            // Behind the protocol's number: SETNAME with one value, AUTH with two. After anything else, the number that
+            // was forgotten for instance, what follows may be a password.
             let mut index = 2;
             while index < arguments.len() {
-                let is_auth = arguments[index].eq_ignore_ascii_case(b"auth");
-                if is_auth {
+                if arguments[index].eq_ignore_ascii_case(b"auth") {
                     replace(arguments, index + 1, 2);
+                    index += 3;
+                } else if arguments[index].eq_ignore_ascii_case(b"setname") {
+                    index += 2;
+                } else {
+                    return replace(arguments, index + 1, usize::MAX);
                 }
-                index += if is_auth { 3 } else { 2 };
             }
         }
         "config|set" => {
-            for index in (2..arguments.len()).step_by(2) {
+            // At any place: there may be one argument too many before it.
+            for index in 2..arguments.len() {
                 if SECRET_OPTIONS.iter().any(|name| name.eq_ignore_ascii_case(arguments[index])) {
                     replace(arguments, index + 1, 1);
                 }
@@ -65,6 +70,10 @@ mod tests {
             ("hello", "HELLO 3 SETNAME auth AUTH a b", "HELLO 3 SETNAME auth AUTH (redacted) (redacted)"),
             ("config|set", "CONFIG SET port 1 RequirePass a", "CONFIG SET port 1 RequirePass (redacted)"),
             ("config|set", "CONFIG SET requirepass", "CONFIG SET requirepass"),
+            ("config|set", "CONFIG SET x requirepass a", "CONFIG SET x requirepass (redacted)"),
+            ("hello", "HELLO AUTH default a", "HELLO AUTH default (redacted)"),
+            ("hello", "HELLO 3 x AUTH b a", "HELLO 3 x (redacted) (redacted) (redacted)"),
+            ("hello", "HELLO 3 SETNAME x", "HELLO 3 SETNAME x"),
             ("acl|setuser", "ACL SETUSER bob >a", "ACL SETUSER (redacted) (redacted)"),
         ];
         for (name, line, shown) in cases {

@@ -4,6 +4,7 @@
 //! command that is not known. The known one is built in: it can be called by its digest without having been loaded, and
 //! flushing does not remove it.
 
+use super::each::for_each_argument;
 use super::keys::numkeys;
 use super::keyspace::is_flush_mode;
 use super::publish::{Spread, publish_to_each};
@@ -32,6 +33,8 @@ const SCRIPTS: &[Script] = &[
 
 /// Length of a digest.
 const DIGEST_BYTES: usize = 40;
+/// Digests that one step of SCRIPT EXISTS looks at.
+const DIGESTS_PER_STEP: usize = 4096;
 
 /// A script that is known.
 struct Script {
@@ -262,12 +265,10 @@ fn broadcast(context: &mut Context<'_>, request: Request<'_>, keys: usize) -> Re
 }
 
 fn exists(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
-    let mut reply = context.reply();
-    reply.array(request.len() - 2);
-    for digest in request.arguments_from(2) {
-        reply.integer(i64::from(Script::with_digest(digest).is_some()));
-    }
-    Ok(Flow::Done)
+    context.reply().array(request.len() - 2);
+    for_each_argument(context, request, 2, DIGESTS_PER_STEP, |context, digest| {
+        context.reply().integer(i64::from(Script::with_digest(digest).is_some()));
+    })
 }
 
 fn list_functions(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {

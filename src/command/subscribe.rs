@@ -4,13 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use super::each::for_each_argument;
 use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow, Progress, Resume, Workspace, flush, resume_now};
 use crate::outbox::Refused;
 use crate::pubsub::Kind;
 use crate::resp::reply::Reply;
-use crate::resp::request::{OwnedRequest, Request};
+use crate::resp::request::Request;
 
 /// Names that one turn subscribes to or unsubscribes from.
 pub(super) const NAMES_PER_TURN: usize = 256;
@@ -110,10 +111,8 @@ fn subscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> Res
         return Err(Error::DenyBlocking("ssubscribe"));
     }
     check_subscriptions(context, request, kind)?;
-    let rest = subscribe_some(context, request, 1, kind);
-    Ok(match rest {
-        None => Flow::Done,
-        Some(next) => Flow::Later(Box::new(SubscribeRest { request: request.to_owned(), next, kind })),
+    for_each_argument(context, request, 1, NAMES_PER_TURN, move |context, name| {
+        subscribe_one(context, name, kind);
     })
 }
 
@@ -147,91 +146,42 @@ fn check_subscriptions(context: &Context<'_>, request: Request<'_>, kind: Kind) 
     })
 }
 
-/// Subscribes to names from `first` on, as many as one turn may; where to go on, if there are more.
-fn subscribe_some(
-    context: &mut Context<'_>,
-    request: Request<'_>,
-    first: usize,
-    kind: Kind,
-) -> Option<usize> {
-    let end = request.len().min(first + NAMES_PER_TURN);
+fn subscribe_one(context: &mut Context<'_>, name: &[u8], kind: Kind) {
     let outbox = context.session.outbox().clone();
-    for index in first..end {
-        let name = request.argument(index);
-        let (executing, now) = (context.executing, context.now);
-        let limit = context.session.config().client_output_buffer_limit.pubsub;
-        let protocol = context.session.protocol;
-        let Workspace { reply, overflowed, .. } = &mut *context.workspace;
-        context.session.subscribe(context.broker, kind, name, |count| {
-            let mut writer = Reply::new(reply, protocol);
-            writer.push(3);
-            writer.bulk(confirmation(kind, true));
-            writer.bulk(name);
-            writer.integer(count as i64);
-            // In the outbox before the first message can be. EXEC holds messages back until it is done.
-            if !executing {
-                if outbox.push_replies(reply, &limit, now) == Err(Refused::Overflow) {
-                    overflowed.push(outbox.id());
-                }
-                reply.clear();
+    let (executing, now) = (context.executing, context.now);
+    let limit = context.session.config().client_output_buffer_limit.pubsub;
+    let protocol = context.session.protocol;
+    let Workspace { reply, overflowed, .. } = &mut *context.workspace;
+    context.session.subscribe(context.broker, kind, name, |count| {
+        let mut writer = Reply::new(reply, protocol);
+        writer.push(3);
+        writer.bulk(confirmation(kind, true));
+        writer.bulk(name);
+        writer.integer(count as i64);
+        // In the outbox before the first message can be. EXEC holds messages back until it is done.
+        if !executing {
+            if outbox.push_replies(reply, &limit, now) == Err(Refused::Overflow) {
+                overflowed.push(outbox.id());
             }
-        });
-    }
-    context.workspace.spend(end - first);
-    (end < request.len()).then_some(end)
-}
-
-struct SubscribeRest {
-    request: OwnedRequest,
-    next: usize,
-    kind: Kind,
-}
-
-impl Resume for SubscribeRest {
-    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        match subscribe_some(context, self.request.as_request(), self.next, self.kind) {
-            None => Ok(Progress::Done),
-            Some(next) => {
-                self.next = next;
-                Ok(Progress::Yield)
-            }
+            reply.clear();
         }
-    }
+    });
 }
 
 fn unsubscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> Result<Flow, Error> {
-    let mut rest = UnsubscribeRest { request: None, next: 1, kind };
     if request.len() > 1 {
-        rest.next = match unsubscribe_some(context, request, 1, kind) {
-            None => return Ok(Flow::Done),
-            Some(next) => next,
-        };
-        rest.request = Some(request.to_owned());
-        return Ok(Flow::Later(Box::new(rest)));
+        return for_each_argument(context, request, 1, NAMES_PER_TURN, move |context, name| {
+            context.session.unsubscribe(context.broker, kind, name);
+            let count = context.session.confirmed_count(kind);
+            write_unsubscribed(context, kind, Some(name), count);
+        });
     }
     if context.session.subscriptions(kind) == 0 {
         let count = context.session.confirmed_count(kind);
         write_unsubscribed(context, kind, None, count);
         return Ok(Flow::Done);
     }
-    resume_now(context, rest)
-}
-
-fn unsubscribe_some(
-    context: &mut Context<'_>,
-    request: Request<'_>,
-    first: usize,
-    kind: Kind,
-) -> Option<usize> {
-    let end = request.len().min(first + NAMES_PER_TURN);
-    for index in first..end {
-        let name = request.argument(index);
-        context.session.unsubscribe(context.broker, kind, name);
-        let count = context.session.confirmed_count(kind);
-        write_unsubscribed(context, kind, Some(name), count);
-    }
-    context.workspace.spend(end - first);
-    (end < request.len()).then_some(end)
+    resume_now(context, UnsubscribeAll { kind })
 }
 
 fn write_unsubscribed(context: &mut Context<'_>, kind: Kind, name: Option<&[u8]>, count: usize) {
@@ -248,24 +198,13 @@ fn write_unsubscribed(context: &mut Context<'_>, kind: Kind, name: Option<&[u8]>
     }
 }
 
-struct UnsubscribeRest {
-    /// The names; without, all there are.
-    request: Option<OwnedRequest>,
-    next: usize,
+/// UNSUBSCRIBE without names, under way.
+struct UnsubscribeAll {
     kind: Kind,
 }
 
-impl Resume for UnsubscribeRest {
+impl Resume for UnsubscribeAll {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        if let Some(request) = &self.request {
-            return Ok(match unsubscribe_some(context, request.as_request(), self.next, self.kind) {
-                None => Progress::Done,
-                Some(next) => {
-                    self.next = next;
-                    Progress::Yield
-                }
-            });
-        }
         let protocol = context.session.protocol;
         let reply = &mut context.workspace.reply;
         context.session.unsubscribe_some(context.broker, self.kind, NAMES_PER_TURN, |name, count| {

@@ -129,9 +129,15 @@ impl Transaction {
             self.bytes += bytes;
             self.queue.push(Queued { found, request: request.to_owned() });
         }
-        session.client.queued.store(self.commands as i32, Ordering::Relaxed);
-        session.client.queued_bytes.store(u32::try_from(self.bytes).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.show(session);
         Ok(())
+    }
+
+    /// Tells others how much it is.
+    fn show(&self, session: &Session) {
+        let bytes = u32::try_from(self.bytes).unwrap_or(u32::MAX);
+        session.client.queued.store(self.commands as i32, Ordering::Relaxed);
+        session.client.queued_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Whether a queued command has any of these flags.
@@ -140,10 +146,11 @@ impl Transaction {
     }
 
     /// A command was refused.
-    pub(super) fn spoil(&mut self) {
+    pub(super) fn spoil(&mut self, session: &Session) {
         self.spoiled = true;
         self.queue = Vec::new();
         self.bytes = 0;
+        session.client.queued_bytes.store(0, Ordering::Relaxed);
     }
 }
 
@@ -158,9 +165,13 @@ fn multi(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
 
 /// Ends the transaction, if there is one.
 pub(super) fn take(context: &mut Context<'_>) -> Option<Box<Transaction>> {
-    context.session.client.queued.store(-1, Ordering::Relaxed);
-    context.session.client.queued_bytes.store(0, Ordering::Relaxed);
+    show_none(context.session);
     context.transaction.take()
+}
+
+fn show_none(session: &Session) {
+    session.client.queued.store(-1, Ordering::Relaxed);
+    session.client.queued_bytes.store(0, Ordering::Relaxed);
 }
 
 fn exec(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
@@ -169,7 +180,7 @@ fn exec(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
         return Err(Error::ExecAborted);
     }
     // Shown of the client until it is done.
-    context.session.client.queued.store(transaction.commands as i32, Ordering::Relaxed);
+    transaction.show(context.session);
     context.reply().array(transaction.queue.len());
     resume_now(context, ExecRest { queue: transaction.queue, next: 0, inner: None })
 }
@@ -188,7 +199,7 @@ impl Resume for ExecRest {
         let progress = self.run_some(context);
         context.executing = executing;
         if progress == Progress::Done {
-            context.session.client.queued.store(-1, Ordering::Relaxed);
+            show_none(context.session);
         }
         Ok(progress)
     }

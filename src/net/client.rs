@@ -173,11 +173,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// What the client wants. `idle`: it has all its output.
     fn poll_requests(&mut self, task: &mut Context<'_>, idle: bool) -> Poll<Event> {
+        if self.interpreter.suspended() == Some(Progress::Sleep) && self.poll_timer(task).is_pending() {
+            return self.poll_postponed(task);
+        }
         let session = &self.interpreter.session;
         // A command that has begun ends before anything else is looked at: what it holds back may be all that waits.
         match self.interpreter.suspended() {
             Some(Progress::Wait) if !session.outbox().is_completed() => return Poll::Pending,
-            Some(Progress::Sleep) => return self.poll_timer(task).map(|()| Event::Continue),
             Some(_) => return Poll::Ready(Event::Continue),
             None => {}
         }
@@ -200,8 +202,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.poll_input(task)
     }
 
-    /// The client's next request waits for the end of a pause. It is read from a little further, so that its end is
-    /// noticed.
+    /// The client's next request waits for the end of a pause or a sleep. It is read from a little further, so that its
+    /// end is noticed.
     fn poll_postponed(&mut self, task: &mut Context<'_>) -> Poll<Event> {
         if self.pending.len() - self.start < READ_BYTES { self.poll_input(task) } else { Poll::Pending }
     }

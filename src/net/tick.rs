@@ -7,31 +7,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Shared;
-use super::client::Connection;
 use crate::broker::clients::{Client, Mark};
 use crate::broker::eviction::Eviction;
 use crate::broker::gauges::Round;
 use crate::broker::stats::Counter;
 use crate::command::describe;
 use crate::config::Config;
-use crate::outbox::{CloseReason, Outbox};
+use crate::outbox::CloseReason;
 use crate::sync::atomic::Ordering;
 use crate::time::Now;
 
 const TICK: Duration = Duration::from_millis(100);
 /// Every client is looked at once in so many ticks.
 const TICKS_PER_ROUND: usize = 10;
-/// What a client takes that neither sends nor receives: its task, its record, its outbox.
-const RECORD_BYTES: u64 =
-    (size_of::<Connection<TcpStream>>() + size_of::<Client>() + size_of::<Outbox>()) as u64;
 /// Clients looked at before others have a turn.
 const CLIENTS_PER_STEP: usize = 256;
-
-/// Clients whose memory is looked at in one tick, when it has a limit: one or two milliseconds of work.
+/// Steps of a tick in which clients' memory is looked at, when it has a limit: one or two milliseconds of work.
 const EVICTION_STEPS_PER_TICK: usize = 64;
 
 /// Runs for as long as the server.
@@ -69,7 +63,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// Closes the clients that take most, if all together take too much: when a round over all of them has ended.
 async fn evict(shared: &Shared, eviction: &mut Eviction) {
     for _ in 0..EVICTION_STEPS_PER_TICK {
-        let Some(limit) = shared.broker.config().client_memory_limit() else { return };
+        let Some(limit) = shared.broker.config().client_memory_limit() else {
+            // Of a round that had begun nothing is to be kept, not even clients that have gone since.
+            *eviction = Eviction::default();
+            return;
+        };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let chosen = eviction.step(&shared.broker, limit, CLIENTS_PER_STEP);
         let now = shared.clock.now();
@@ -85,13 +83,13 @@ async fn evict(shared: &Shared, eviction: &mut Eviction) {
     }
 }
 
-/// Adds what a client's buffers take.
+/// Adds what a client takes.
 fn measure(round: &mut Round, client: &Client) {
     let input = u64::from(client.query_bytes.load(Ordering::Relaxed));
     let output = client.outbox.waiting() as u64;
     round.largest_input = round.largest_input.max(input);
     round.largest_output = round.largest_output.max(output);
-    round.bytes += RECORD_BYTES + input + output;
+    round.bytes += client.memory() as u64;
     round.tracking += u64::from(client.is(Mark::Tracking));
 }
 

@@ -23,9 +23,6 @@ use crate::map::HashKeys;
 /// prefix with a UUID in it (36 bytes).
 const END_LENGTH_MAX: usize = 63;
 
-/// Steps of matching one pattern that cost as much as going to the next one and beginning.
-const STEPS_PER_UNIT: usize = 128;
-
 /// There are this many kinds of ends: prefixes of 0 to [`END_LENGTH_MAX`] bytes, then suffixes.
 const KINDS: usize = 2 * SUFFIXES;
 
@@ -188,11 +185,9 @@ impl PatternIndex {
                     *cursor = MatchCursor { kind, id };
                     return false;
                 }
-                let mut steps = 0;
-                if glob::matches_counting(self.pattern(id), channel, &mut steps) {
+                if glob::matches_within(self.pattern(id), channel, budget) {
                     found.push(id);
                 }
-                *budget = budget.saturating_sub(1 + steps / STEPS_PER_UNIT);
             }
             *cursor = MatchCursor { kind: kind + 1, id: 0 };
         }

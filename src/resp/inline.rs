@@ -1,4 +1,4 @@
-//! Splits a line of text into arguments: inline commands and lines of a configuration file.
+//! Splits a line of text into arguments, and quotes one: inline commands, lines of a configuration file and of MONITOR.
 //!
 //! Owns the quoting rules, which are those of Redis's `sdssplitargs`. Must not know what the arguments mean.
 
@@ -34,6 +34,28 @@ pub fn split_arguments(line: &[u8]) -> Result<Vec<Vec<u8>>, UnbalancedQuotes> {
         arguments.push(argument);
         rest = behind;
     }
+}
+
+/// Writes an argument in double quotes, such that [`split_arguments`] reads it again. (Redis `sdscatrepr`.)
+pub fn write_quoted(line: &mut Vec<u8>, argument: &[u8]) {
+    line.push(b'"');
+    for &byte in argument {
+        match byte {
+            b'\\' | b'"' => line.extend_from_slice(&[b'\\', byte]),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            b'\t' => line.extend_from_slice(b"\\t"),
+            0x07 => line.extend_from_slice(b"\\a"),
+            0x08 => line.extend_from_slice(b"\\b"),
+            b' '..=b'~' => line.push(byte),
+            _ => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let digit = |value: u8| DIGITS[usize::from(value)];
+                line.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 0xF)]);
+            }
+        }
+    }
+    line.push(b'"');
 }
 
 /// C's `isspace`: with the vertical tab, which `u8::is_ascii_whitespace` does not know.
@@ -118,7 +140,13 @@ mod tests {
             };
             let quote = |argument: &Vec<u8>| format!("\"{}\"", argument.iter().map(escape).collect::<String>());
             let line = arguments.iter().map(quote).collect::<Vec<_>>().join(" ");
-            prop_assert_eq!(split_arguments(line.as_bytes()), Ok(arguments));
+            prop_assert_eq!(split_arguments(line.as_bytes()), Ok(arguments.clone()));
+            let mut line = Vec::new();
+            for argument in &arguments {
+                write_quoted(&mut line, argument);
+                line.push(b' ');
+            }
+            prop_assert_eq!(split_arguments(&line), Ok(arguments));
         }
 
         #[test]

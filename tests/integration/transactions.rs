@@ -1,7 +1,8 @@
 //! MULTI and EXEC, mostly around publishing and subscribing: clients wrap their pipelines in them.
 
 use crate::support::{
-    Protocol, Server, Value, both_protocols, both_protocols_with, differs_from_oracle, while_publishing,
+    Protocol, Server, Value, both_protocols, both_protocols_with, differs_from_oracle, eventually,
+    while_publishing,
 };
 
 const ABORTED: &str = "-EXECABORT Transaction discarded because of previous errors.\r\n";
@@ -349,5 +350,47 @@ fn arity() {
                 format!("-ERR wrong number of arguments for '{command}' command\r\n"),
             );
         }
+    });
+}
+
+#[test]
+fn a_spoiled_transaction_takes_nothing() {
+    if differs_from_oracle("Redis keeps what it will not execute") {
+        return;
+    }
+    both_protocols(|server, protocol| {
+        let mut client = server.speaking(protocol);
+        client.call("CLIENT SETNAME spoiler", "+OK\r\n");
+        client.call("MULTI", "+OK\r\n");
+        client.call(&format!("ECHO {}", "x".repeat(10_000)), "+QUEUED\r\n");
+        let mut other = server.client();
+        let mut queued_bytes = || {
+            let list = other.ask("CLIENT LIST").text();
+            let line = list.lines().find(|line| line.contains(" name=spoiler ")).expect("it is there");
+            let (_, rest) = line.split_once(" multi-mem=").expect("multi-mem");
+            rest.split(' ').next().unwrap().parse::<u64>().unwrap()
+        };
+        assert!(queued_bytes() > 10_000);
+        client.call("ECHO", "-ERR wrong number of arguments for 'echo' command\r\n");
+        assert_eq!(queued_bytes(), 0);
+    });
+}
+
+#[test]
+fn what_is_queued_takes_its_place_until_it_has_run() {
+    if differs_from_oracle("Redis sleeps as a whole") {
+        return;
+    }
+    both_protocols_with(&["--enable-debug-command", "yes"], |server, protocol| {
+        let mut client = server.speaking(protocol);
+        client.send(format!("MULTI\r\nECHO {}\r\nDEBUG SLEEP 3600\r\nEXEC\r\n", "x".repeat(10_000)));
+        let mut other = server.client();
+        eventually("EXEC is under way, and shown with what it holds", || {
+            let list = other.ask("CLIENT LIST").text();
+            list.lines().any(|line| {
+                let bytes = line.split_once(" multi-mem=").and_then(|(_, rest)| rest.split(' ').next());
+                line.contains(" cmd=exec ") && bytes.is_some_and(|bytes| bytes.len() >= 5)
+            })
+        });
     });
 }

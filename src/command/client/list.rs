@@ -10,10 +10,12 @@ use crate::broker::clients::{Address, Client, Mark};
 use crate::command::{Context, Error, Flow, Progress, Resume, resume_now, table};
 use crate::outbox::CloseReason;
 use crate::pubsub::Kind;
-use crate::resp::request::{Request, parse_integer};
+use crate::resp::request::{OwnedRequest, Request, parse_integer};
 use crate::sync::atomic::Ordering;
 use crate::time::Now;
 
+/// Ids that one step of CLIENT LIST reads.
+const IDS_PER_STEP: usize = 1024;
 /// Clients that one step of CLIENT LIST or KILL looks at.
 const CLIENTS_PER_STEP: usize = 128;
 
@@ -76,29 +78,28 @@ impl Filter {
 
 pub(super) fn list(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let mut filter = Filter::default();
+    let mut ids = None;
     if request.len() == 4 && request.argument(2).eq_ignore_ascii_case(b"TYPE") {
         filter.kind = Some(ClientType::parse(request.argument(3))?);
     } else if request.len() > 3 && request.argument(2).eq_ignore_ascii_case(b"ID") {
-        // No client has a number below 1, but it may be asked for.
-        let id = |id: &[u8]| parse_integer(id).map(|id| u64::try_from(id).unwrap_or(0));
-        let ids: Option<BTreeSet<u64>> = request.arguments_from(3).map(id).collect();
-        filter.ids = Some(ids.ok_or(Error::InvalidListedId)?);
+        filter.ids = Some(BTreeSet::new());
+        ids = Some(UnreadIds { request: request.to_owned(), next: 3 });
     } else if request.len() != 2 {
         return Err(Error::Syntax);
     }
     let (own, own_arguments) = (context.session.id(), request.argument_bytes());
     let visit = Visit::List { lines: Vec::new(), own, own_arguments };
-    resume_now(context, Walk { filter, after: 0, visit })
+    resume_now(context, Walk { ids, filter, after: 0, visit })
 }
 
 pub(super) fn kill(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let own = context.session.id();
     if request.len() == 3 {
         let filter = Filter { address: Some(request.argument(2).to_vec()), ..Filter::default() };
-        return resume_now(context, Walk { filter, after: 0, visit: Visit::KillOne { own } });
+        return resume_now(context, Walk { ids: None, filter, after: 0, visit: Visit::KillOne { own } });
     }
     let filter = parse_kill(request, own)?;
-    resume_now(context, Walk { filter, after: 0, visit: Visit::Kill { own, killed: 0 } })
+    resume_now(context, Walk { ids: None, filter, after: 0, visit: Visit::Kill { own, killed: 0 } })
 }
 
 fn parse_kill(request: Request<'_>, own: u64) -> Result<Filter, Error> {
@@ -134,8 +135,31 @@ fn parse_kill(request: Request<'_>, own: u64) -> Result<Filter, Error> {
     Ok(filter)
 }
 
+/// Ids that CLIENT LIST is asked for and that are not in its filter yet.
+struct UnreadIds {
+    request: OwnedRequest,
+    next: usize,
+}
+
+impl UnreadIds {
+    /// Adds some of them to the filter's; true when these were the last.
+    fn read_some(&mut self, context: &mut Context<'_>, filter: &mut Filter) -> Result<bool, Error> {
+        let request = self.request.as_request();
+        let end = request.len().min(self.next + IDS_PER_STEP);
+        context.workspace.spend(end - self.next);
+        while self.next < end {
+            let id = parse_integer(request.argument(self.next)).ok_or(Error::InvalidListedId)?;
+            // No client has a number below 1, but it may be asked for.
+            filter.ids.get_or_insert_default().insert(u64::try_from(id).unwrap_or(0));
+            self.next += 1;
+        }
+        Ok(end == request.len())
+    }
+}
+
 /// A walk over all clients, a few in each step.
 struct Walk {
+    ids: Option<UnreadIds>,
     filter: Filter,
     after: u64,
     visit: Visit,
@@ -160,6 +184,13 @@ enum Visit {
 
 impl Resume for Walk {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        while let Some(ids) = &mut self.ids {
+            if ids.read_some(context, &mut self.filter)? {
+                self.ids = None;
+            } else if context.workspace.budget == 0 {
+                return Ok(Progress::Yield);
+            }
+        }
         loop {
             let page = context.broker.clients.after(self.after, CLIENTS_PER_STEP);
             let Some(last) = page.last() else { break };

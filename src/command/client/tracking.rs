@@ -21,7 +21,7 @@ pub(super) fn tracking(context: &mut Context<'_>, request: Request<'_>) -> Resul
     if !choice.eq_ignore_ascii_case(b"ON") {
         return Err(Error::Syntax);
     }
-    let before = client.tracking();
+    let before = current(context);
     check(&asked, before.as_ref(), !prefixes.is_empty())?;
     let config = context.session.config();
     if prefixes.iter().any(|prefix| prefix.len() > config.max_pattern_length) {
@@ -37,6 +37,13 @@ pub(super) fn tracking(context: &mut Context<'_>, request: Request<'_>) -> Resul
     }
     client.set_tracking(Some(Tracking { prefixes, ..asked }));
     context.ok()
+}
+
+/// What was asked for before. There may be thousands of prefixes.
+fn current(context: &mut Context<'_>) -> Option<Tracking> {
+    let tracking = context.session.client.tracking();
+    context.workspace.spend(tracking.as_ref().map_or(0, |tracking| tracking.prefixes.len()));
+    tracking
 }
 
 /// What is asked for, and the prefixes as they were sent.
@@ -115,8 +122,7 @@ fn overlapping(set: &BTreeSet<Vec<u8>>, prefix: &Vec<u8>) -> Option<Vec<u8>> {
 }
 
 pub(super) fn info(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
-    let client = context.session.client.clone();
-    let (tracking, caching) = (client.tracking(), client.is(Mark::Caching));
+    let (tracking, caching) = (current(context), context.session.client.is(Mark::Caching));
     let is_on = tracking.is_some();
     let tracking = tracking.unwrap_or_default();
     let flags: Vec<&str> = [
@@ -160,8 +166,7 @@ pub(crate) fn forget_caching(context: &Context<'_>, row: &Row) {
 }
 
 pub(super) fn caching(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
-    let tracking = context.session.client.tracking();
-    let tracking = tracking.ok_or(Error::Tracking(TrackingError::CachingWithoutTracking))?;
+    let tracking = current(context).ok_or(Error::Tracking(TrackingError::CachingWithoutTracking))?;
     let choice = request.argument(2);
     if choice.eq_ignore_ascii_case(b"YES") {
         if !tracking.opt_in {

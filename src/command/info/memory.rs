@@ -15,7 +15,7 @@ pub(in crate::command) struct Memory {
     pub(in crate::command) peak: u64,
     /// When the server started.
     pub(in crate::command) startup: u64,
-    /// What clients' buffers and records take.
+    /// What clients take: records, buffers, subscriptions. The same by which clients are evicted.
     pub(in crate::command) clients: u64,
 }
 
@@ -31,7 +31,7 @@ impl Memory {
         (self.startup + self.clients).min(self.resident)
     }
 
-    /// The rest: subscriptions and their names above all.
+    /// The rest: what has not been given back, and what subscriptions take beyond the estimate.
     pub(in crate::command) fn dataset(&self) -> u64 {
         self.resident - self.overhead()
     }

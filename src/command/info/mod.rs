@@ -16,7 +16,7 @@ use memory::Memory;
 
 use super::categories::Categories;
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow};
+use super::{Context, Error, Flow, SURVEY_COST};
 use crate::broker::gauges::Reading;
 use crate::broker::stats::Counter;
 use crate::broker::{Broker, ProcessorTime};
@@ -38,8 +38,8 @@ pub(super) const ROWS: &[Row] = &[Row {
     ..Row::of(Group::Server)
 }];
 
-/// What INFO costs of a turn's budget: it looks at every shard and every command.
-const INFO_COST: usize = 1024;
+/// Arguments that are looked at: more than there are sections can only repeat some.
+const ARGUMENTS_MAX: usize = 1024;
 
 /// A section of INFO.
 struct Section {
@@ -88,7 +88,7 @@ enum Source {
 type Fields = [(&'static str, Source)];
 
 fn info(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
-    context.workspace.spend(INFO_COST);
+    context.workspace.spend(SURVEY_COST);
     context.settle();
     let wanted = wanted(request);
     let view = View {
@@ -113,11 +113,11 @@ fn info(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> 
     Ok(Flow::Done)
 }
 
-/// Which sections the arguments ask for. One look at each argument, as there may be many.
+/// Which sections the arguments ask for.
 fn wanted(request: Request<'_>) -> [bool; SECTIONS.len()] {
     let mut wanted = [false; SECTIONS.len()];
     let (mut default, mut all) = (request.len() == 1, false);
-    for argument in request.arguments_from(1) {
+    for argument in request.arguments_from(1).take(ARGUMENTS_MAX) {
         let is = |name: &str| argument.eq_ignore_ascii_case(name.as_bytes());
         default |= is("default");
         all |= is("all") || is("everything");

@@ -6,16 +6,19 @@ mod stats;
 mod subscribers;
 
 use crate::broker::subscriptions::ListPlace;
+use crate::command::each::for_each_argument;
 use crate::command::help::help;
 use crate::command::spec::{Action, Flags, Group, Row};
 use crate::command::{Context, Error, Flow, Progress, Resume, resume_now};
 use crate::glob;
 use crate::resp::push::ChannelKind;
 use crate::resp::reply::Reply;
-use crate::resp::request::{OwnedRequest, Request};
+use crate::resp::request::Request;
 
-/// Channels that one step of PUBSUB CHANNELS looks at, under one shard's lock.
+/// Channels that one step looks at.
 const CHANNELS_PER_STEP: usize = 1024;
+/// Comparisons of a pattern's byte with a channel's for which one shard is locked: a fraction of a millisecond.
+const COMPARISONS_PER_STEP: usize = 256 * 1024;
 
 const ASKING: Flags = Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE);
 
@@ -164,49 +167,12 @@ const HELP: &[&str] = &[
 
 fn numsub(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
     context.reply().array((request.len() - 2) * 2);
-    let next = numsub_some(context, request, 2, kind);
-    Ok(match next {
-        None => Flow::Done,
-        Some(next) => Flow::Later(Box::new(NumsubRest { request: request.to_owned(), next, kind })),
-    })
-}
-
-/// Counts from the argument at `first` on, as far as one turn goes; where to go on, if there is more.
-fn numsub_some(
-    context: &mut Context<'_>,
-    request: Request<'_>,
-    first: usize,
-    kind: ChannelKind,
-) -> Option<usize> {
-    let end = request.len().min(first + CHANNELS_PER_STEP);
-    for index in first..end {
-        let channel = request.argument(index);
+    for_each_argument(context, request, 2, CHANNELS_PER_STEP, move |context, channel| {
         let subscribers = context.broker.subscriptions.subscribers(kind, channel);
         let mut reply = context.reply();
         reply.bulk(channel);
         reply.integer(subscribers as i64);
-    }
-    context.workspace.spend(end - first);
-    (end < request.len()).then_some(end)
-}
-
-/// PUBSUB NUMSUB, under way.
-struct NumsubRest {
-    request: OwnedRequest,
-    next: usize,
-    kind: ChannelKind,
-}
-
-impl Resume for NumsubRest {
-    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        Ok(match numsub_some(context, self.request.as_request(), self.next, self.kind) {
-            None => Progress::Done,
-            Some(next) => {
-                self.next = next;
-                Progress::Yield
-            }
-        })
-    }
+    })
 }
 
 fn channels(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
@@ -218,14 +184,24 @@ fn channels(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) 
     if pattern.as_ref().is_some_and(|pattern| pattern.len() > longest) {
         return Err(Error::PatternTooLong(longest));
     }
+    let per_step = pattern.as_ref().map_or(CHANNELS_PER_STEP, |pattern| {
+        channels_per_step(pattern.len(), context.session.config().max_channel_length)
+    });
     let place = Some(ListPlace::default());
-    resume_now(context, ChannelsRest { kind, pattern, place, count: 0, names: Vec::new() })
+    resume_now(context, ChannelsRest { kind, pattern, per_step, place, count: 0, names: Vec::new() })
+}
+
+/// With how many channels a pattern is compared in one step, whatever the two are like.
+fn channels_per_step(pattern_bytes: usize, channel_bytes_max: usize) -> usize {
+    let comparisons = pattern_bytes.saturating_mul(channel_bytes_max).max(1);
+    (COMPARISONS_PER_STEP / comparisons).clamp(1, CHANNELS_PER_STEP)
 }
 
 /// PUBSUB CHANNELS, under way.
 struct ChannelsRest {
     kind: ChannelKind,
     pattern: Option<Vec<u8>>,
+    per_step: usize,
     place: Option<ListPlace>,
     count: usize,
     /// The names found so far, encoded.
@@ -238,22 +214,44 @@ impl Resume for ChannelsRest {
             if context.workspace.budget == 0 {
                 return Ok(Progress::Yield);
             }
-            let mut seen = 0;
             let mut names = Reply::new(&mut self.names, context.session.protocol);
+            let budget = &mut context.workspace.budget;
+            *budget -= 1;
             let visit = |name: &[u8]| {
-                seen += 1;
-                if self.pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, name)) {
+                let matched = match &self.pattern {
+                    Some(pattern) => glob::matches_within(pattern, name, budget),
+                    None => {
+                        *budget = budget.saturating_sub(1);
+                        true
+                    }
+                };
+                if matched {
                     self.count += 1;
                     names.bulk(name);
                 }
             };
             self.place =
-                context.broker.subscriptions.for_each_channel(self.kind, place, CHANNELS_PER_STEP, visit);
-            context.workspace.spend(1 + seen);
+                context.broker.subscriptions.for_each_channel(self.kind, place, self.per_step, visit);
         }
         let mut reply = context.reply();
         reply.array(self.count);
         reply.raw(&self.names);
         Ok(Progress::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_not_locked_for_long_whatever_is_compared() {
+        assert_eq!(channels_per_step(0, 4096), CHANNELS_PER_STEP);
+        assert_eq!(channels_per_step(1024, 4096), 1);
+        assert_eq!(channels_per_step(usize::MAX, usize::MAX), 1);
+        for (pattern, channel) in [(1, 1), (6, 4096), (20, 100), (100, 1000)] {
+            let channels = channels_per_step(pattern, channel);
+            assert!(channels >= 1 && channels * pattern * channel <= COMPARISONS_PER_STEP);
+        }
     }
 }

@@ -79,7 +79,7 @@ fn words_are_quoted_where_they_must_be() {
             "requirepass x\nbind *\n",
             &[("requirepass", "a\"b\\c 'd'\u{1}\r\n"), ("bind", "::1 -10.0.0.1")]
         ),
-        "requirepass \"a\\\"b\\\\c 'd'\\x01\\x0d\\x0a\"\nbind ::1 -10.0.0.1\n"
+        "requirepass \"a\\\"b\\\\c 'd'\\x01\\r\\n\"\nbind ::1 -10.0.0.1\n"
     );
 }
 

@@ -254,3 +254,15 @@ fn list(client: &mut Client, line: &str) -> HashMap<i64, HashMap<String, String>
     let lines = text.lines().filter(|line| !line.is_empty()).map(fields);
     lines.map(|fields| (fields["id"].parse().expect("a number"), fields)).collect()
 }
+
+#[test]
+fn list_by_very_many_ids() {
+    both_protocols(|server, protocol| {
+        let mut client = server.speaking(protocol);
+        let id = client.ask("CLIENT ID").integer();
+        let many = (1000..9000).map(|id| format!(" {id}")).collect::<String>();
+        let list = list(&mut client, &format!("CLIENT LIST ID{many} {id}"));
+        assert_eq!(list.keys().copied().collect::<Vec<_>>(), [id]);
+        client.call(&format!("CLIENT LIST ID{many} x"), "-ERR Invalid client ID\r\n");
+    });
+}

@@ -211,3 +211,22 @@ fn others_go_on_while_one_sleeps() {
         });
     }
 }
+
+#[test]
+fn who_leaves_while_asleep_is_gone_at_once() {
+    if differs_from_oracle("Redis sleeps as a whole") {
+        return;
+    }
+    both_protocols_with(ALLOWED, |server, protocol| {
+        let mut other = server.client();
+        let mut sleepers = || {
+            let list = other.ask("CLIENT LIST").text();
+            list.lines().filter(|line| line.contains(" cmd=debug ")).count()
+        };
+        let mut sleeper = server.speaking(protocol);
+        sleeper.command("DEBUG SLEEP 3600");
+        eventually("it sleeps", || sleepers() == 1);
+        drop(sleeper);
+        eventually("it is gone", || sleepers() == 0);
+    });
+}

@@ -217,3 +217,22 @@ fn capabilities_are_taken_and_notifications_are_unknown() {
         );
     });
 }
+
+#[test]
+fn thousands_of_prefixes_take_turns() {
+    if differs_from_oracle("Redis serves a client for as long as it has sent something") {
+        return;
+    }
+    both_protocols(|server, protocol| {
+        let mut client = server.speaking(protocol);
+        let prefixes = (0..5000).map(|number| format!(" PREFIX {number:04}")).collect::<String>();
+        client.call(&format!("CLIENT TRACKING ON BCAST{prefixes}"), "+OK\r\n");
+        let turns = || server.info("eventloop_cycles").parse::<u64>().expect("a number");
+        for line in ["CLIENT CACHING NO", "CLIENT TRACKING ON BCAST"] {
+            let before = turns();
+            client.send(format!("{line}\r\n").repeat(100));
+            (0..100).for_each(|_| drop(client.value()));
+            assert!(turns() - before >= 100, "{line}");
+        }
+    });
+}

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::support::{Protocol, Value, both_protocols, differs_from_oracle, while_publishing};
+use crate::support::{Protocol, Value, both_protocols, differs_from_oracle, encode, while_publishing};
 
 #[test]
 fn who_publishes_to_itself_gets_the_reply_first() {
@@ -192,6 +192,26 @@ fn an_answer_never_overtakes_its_question() {
         for number in 0..1000 {
             observer.expect_message("talk", &format!("q{number}"));
             observer.expect_message("talk", &format!("a{number}"));
+        }
+    });
+}
+
+#[test]
+fn small_and_large_messages_keep_their_order() {
+    both_protocols(|server, protocol| {
+        let mut subscriber = server.speaking(protocol);
+        subscriber.subscribe("SUBSCRIBE", "a", 1);
+        let mut publisher = server.client();
+        let payloads = [1, 5000, 2, 4096, 4095, 3, 20_000, 4].map(|bytes| "x".repeat(bytes));
+        let mut pipeline: Vec<u8> =
+            payloads.iter().flat_map(|payload| encode(["PUBLISH", "a", payload])).collect();
+        pipeline.extend(encode(["PUBLISH", "b", "y"]));
+        publisher.send(pipeline);
+        publisher.expect(":1\r\n".repeat(payloads.len()) + ":0\r\n");
+        payloads.iter().for_each(|payload| subscriber.expect_message("a", payload));
+        let calls = server.client().ask("INFO commandstats").text();
+        if !differs_from_oracle("it has no statistics of its own of this server's") {
+            assert!(calls.contains("cmdstat_publish:calls=9,"), "{calls}");
         }
     });
 }

@@ -170,3 +170,39 @@ fn they_are_not_among_what_is_shown_without_being_asked_for() {
         }
     });
 }
+
+#[test]
+fn commands_that_look_at_much_are_few_to_a_turn() {
+    if differs_from_oracle("Redis serves a client for as long as it has sent something") {
+        return;
+    }
+    both_protocols(|server, protocol| {
+        let mut observer = server.client();
+        let mut turns =
+            || fields(&mut observer, "stats")["eventloop_cycles"].parse::<u64>().expect("a number");
+        let pattern = format!("COMMAND LIST FILTERBY PATTERN *[{}", "z".repeat(1000));
+        let lines =
+            ["LATENCY HISTOGRAM nosuch", "MEMORY DOCTOR", "CONFIG SET timeout 0", "INFO nosuch", &pattern];
+        for line in lines {
+            let mut client = server.speaking(protocol);
+            let before = turns();
+            client.send(format!("{line}\r\n").repeat(100));
+            (0..100).for_each(|_| drop(client.value()));
+            let taken = turns() - before;
+            assert!(taken >= 6, "{line}: {taken}");
+        }
+    });
+}
+
+#[test]
+fn a_command_with_very_many_arguments_takes_turns() {
+    both_protocols(|server, protocol| {
+        let count = 20_000;
+        let many = |name: &[&str]| encode(name.iter().copied().chain(std::iter::repeat_n("x", count)));
+        let mut client = server.speaking(protocol);
+        client.send(many(&["SCRIPT", "EXISTS"]));
+        client.expect(format!("*{count}\r\n{}", ":0\r\n".repeat(count)));
+        client.send(many(&["PUBSUB", "NUMSUB"]));
+        client.expect(format!("*{}\r\n{}", 2 * count, "$1\r\nx\r\n:0\r\n".repeat(count)));
+    });
+}

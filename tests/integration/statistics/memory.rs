@@ -123,3 +123,23 @@ fn the_allocator_reports() {
         }
     });
 }
+
+#[test]
+fn what_clients_take_is_what_client_list_tells() {
+    if differs_from_oracle("Redis knows more of its buffers") {
+        return;
+    }
+    both_protocols(|server, protocol| {
+        let mut subscriber = server.speaking(protocol);
+        let names: Vec<_> = (0..1000).map(|number| number.to_string()).collect();
+        subscriber.send(format!("SUBSCRIBE {}\r\n", names.join(" ")));
+        let mut client = server.client();
+        eventually("the subscriptions are counted", || {
+            let list = client.ask("CLIENT LIST TYPE pubsub").text();
+            let bytes = list.split_once(" tot-mem=").and_then(|(_, rest)| rest.split(' ').next());
+            let bytes: u64 = bytes.unwrap_or("0").parse().expect("a number");
+            let all: u64 = fields(&mut client, "memory")["mem_clients_normal"].parse().expect("a number");
+            bytes > 100_000 && all > bytes
+        });
+    });
+}
