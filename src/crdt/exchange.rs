@@ -5,10 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::log::{Key, Value};
-use super::message::{DigestKind, Held, Message, PartWriter, Update};
-use super::outgoing::Transfer;
+use super::message::{DigestKind, Held, Message, Update};
+use super::outgoing::{Part, Transfer};
 use super::owner::{NodeId, Owner};
-use super::read::Read;
 use super::record::{Pull, Standing};
 use super::replica::{Event, Replica};
 
@@ -45,25 +44,22 @@ impl<K: Key, V: Value> Replica<K, V> {
 
     /// Sends own changes since the last time: each peer gets one frame if they fit, else parts at its own pace.
     fn flush(&mut self) {
-        let (me, sent) = (self.me, self.sent);
-        let log = self.own();
-        let version = log.version();
+        let (me, sent, part_bytes) = (self.me, self.sent, self.settings.part_bytes);
+        let version = self.own().version();
         if version == sent {
             return;
         }
         self.sent = version;
         self.transfers += 1;
-        let mut part = PartWriter::new(me, self.transfers, Some(sent), 0, self.settings.part_bytes);
+        let number = self.transfers;
         let log = self.own();
-        let reader = log.open_after(sent);
-        let read =
-            reader.map(|reader| log.read(reader, |key, version, value| part.push(key, version, value)));
-        if let Some(reader) = reader {
-            log.close(reader);
-        }
-        let frame = match read {
-            Some(Read::End(to)) => Some(part.finish(Some(to))),
-            _ => None,
+        let mut transfer = Transfer::open(me, number, log, Some(sent));
+        let frame = match transfer.next(log, part_bytes) {
+            Part::Last(frame) => Some(frame),
+            Part::More(_) | Part::Broken => {
+                transfer.close(log);
+                None
+            }
         };
         let peers: Vec<NodeId> = self.peers.keys().copied().collect();
         for peer in peers {
@@ -124,16 +120,13 @@ impl<K: Key, V: Value> Replica<K, V> {
         now_ms: u64,
         from: NodeId,
         kind: DigestKind,
-        held: Vec<Held>,
+        held: &[Held],
         random: u64,
     ) {
         let named: BTreeSet<Owner> = held.iter().map(|held| held.owner).collect();
         let mut behind = false;
-        for theirs in &held {
+        for theirs in held {
             behind |= self.compare(now_ms, from, theirs, random);
-        }
-        if kind == DigestKind::Own {
-            return;
         }
         if kind == DigestKind::Full {
             behind |= self.records.keys().any(|owner| !named.contains(owner));
@@ -141,9 +134,6 @@ impl<K: Key, V: Value> Replica<K, V> {
                 let answer = Message::Digest(DigestKind::Answer, self.digest(now_ms));
                 self.send(from, &answer);
             }
-        }
-        if let Some(peer) = self.peers.get_mut(&from) {
-            peer.holds = Some(held);
         }
     }
 
@@ -161,12 +151,10 @@ impl<K: Key, V: Value> Replica<K, V> {
             self.answer_former(from, owner);
             return false;
         }
-        let record = &mut self.records.get_mut(&owner).map(|record| &mut *record);
-        let Some(record) = record else { return false };
+        let Some(record) = self.records.get_mut(&owner) else { return false };
         if record.standing == (Standing::CatchingUp { target: None }) {
             record.standing = Standing::CatchingUp { target: Some(theirs.version) };
-            if record.log.version() >= theirs.version && record.merging.is_none() {
-                record.standing = Standing::Shown;
+            if record.catch_up() {
                 self.events.push_back(Event::Standing(owner, Standing::Shown));
             }
         }

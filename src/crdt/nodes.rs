@@ -157,13 +157,18 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.records.insert(after, Record::new(log, Standing::Shown));
         let node = self.nodes.entry(after.node).or_default();
         (node.up, node.highest) = (Some(after.incarnation), Some(after.incarnation));
-        for peer in self.peers.values_mut() {
-            peer.transfers.retain(|transfer| transfer.owner != before);
-        }
+        self.drop_transfers(before);
         self.sent = 0;
         self.flush_at = Some(now_ms);
         self.digest_at = now_ms;
         self.events.push_back(Event::Renewed(before, after));
+    }
+
+    /// A record is gone, and with it what was being sent of it.
+    fn drop_transfers(&mut self, owner: Owner) {
+        for peer in self.peers.values_mut() {
+            peer.transfers.retain(|transfer| transfer.owner != owner);
+        }
     }
 
     pub(super) fn next_forget(&self) -> Option<u64> {
@@ -189,9 +194,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         for owner in due {
             let Some(record) = self.records.remove(&owner) else { continue };
             self.incoming.discard_of(owner);
-            for peer in self.peers.values_mut() {
-                peer.transfers.retain(|transfer| transfer.owner != owner);
-            }
+            self.drop_transfers(owner);
             self.forgotten.insert(owner, now_ms);
             self.events.push_back(Event::Forgotten(owner, record.log.into_entries().collect()));
         }

@@ -54,6 +54,16 @@ impl<K: Key, V: Value> Record<K, V> {
         }
     }
 
+    /// Shows an owner that has caught up, unless a merge is under way. Returns whether that is news.
+    pub(super) fn catch_up(&mut self) -> bool {
+        let Standing::CatchingUp { target: Some(target) } = self.standing else { return false };
+        let caught_up = self.merging.is_none() && self.log.version() >= target;
+        if caught_up {
+            self.standing = Standing::Shown;
+        }
+        caught_up
+    }
+
     /// When it is to be forgotten, if it stays as it is.
     pub(super) fn forget_at(&self, forget_after_ms: u64, for_good_ms: u64) -> Option<u64> {
         match self.standing {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::incoming::Incoming;
 use super::log::{Key, Log, Value};
 use super::merge::Changed;
-use super::message::{Held, Message};
+use super::message::Message;
 use super::outgoing::{Part, Transfer};
 use super::owner::{Incarnation, NodeId, Owner};
 use super::record::{Record, Standing};
@@ -97,8 +97,6 @@ pub struct Counts {
 #[derive(Default)]
 pub(super) struct Peer {
     pub(super) transfers: VecDeque<Transfer>,
-    /// What its last full digest named, with its own record among it.
-    pub(super) holds: Option<Vec<Held>>,
 }
 
 /// What membership says of a node.
@@ -285,10 +283,7 @@ impl<K: Key, V: Value> Replica<K, V> {
                 record.merging = Some(merge);
                 return true;
             }
-            if let Standing::CatchingUp { target: Some(target) } = record.standing
-                && record.log.version() >= target
-            {
-                record.standing = Standing::Shown;
+            if record.catch_up() {
                 events.push_back(Event::Standing(*owner, Standing::Shown));
             }
         }
@@ -308,7 +303,7 @@ impl<K: Key, V: Value> Replica<K, V> {
     ) -> Result<(), Malformed> {
         match Message::decode(frame)? {
             Message::Update(update) => self.take_update(now_ms, from, update),
-            Message::Digest(kind, held) => self.take_digest(now_ms, from, kind, held, random),
+            Message::Digest(kind, held) => self.take_digest(now_ms, from, kind, &held, random),
             Message::Pull { owner, version, repair } => self.answer_pull(from, owner, version, repair),
             Message::Stale(known) => self.renew_above(now_ms, known, random),
         }
