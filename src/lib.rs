@@ -27,6 +27,10 @@
 //! - Nothing recurses on input. Memory is taken for what has arrived, never for what was announced.
 //! - Work that can be large stops after a budget and goes on in the next turn.
 
+// What unit tests share with the tests outside names this crate as those do.
+#[cfg(test)]
+extern crate self as hereabouts;
+
 pub mod net;
 
 pub mod command;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::crdt::entries::{Entries, Name, Number, entries, keys};
 use crate::crdt::merge::Changed;
 use crate::crdt::message::{Change, Message};
 use crate::crdt::outgoing::{Part, Transfer};
 use crate::crdt::owner::{Incarnation, NodeId, Owner};
 use crate::crdt::read::{Read, ReaderId};
-use crate::crdt::testing::{Name, Number, contents, keys};
 
 type Sample = Log<Name, Number>;
 
@@ -61,7 +61,7 @@ struct Receiving {
 struct World {
     logs: Vec<Sample>,
     receiving: BTreeMap<usize, Receiving>,
-    history: Vec<Vec<(Name, Number)>>,
+    history: Vec<Entries>,
     snapshots: usize,
 }
 
@@ -70,7 +70,7 @@ impl World {
         World {
             logs: (0..4).map(|_| Log::new(keys(), removal_bytes_max)).collect(),
             receiving: BTreeMap::new(),
-            history: vec![Vec::new()],
+            history: vec![Entries::new()],
             snapshots: 0,
         }
     }
@@ -79,11 +79,11 @@ impl World {
         match *step {
             Step::Put(key, value) => {
                 self.logs[0].put(Name(key), Number(value));
-                self.history.push(contents(&self.logs[0]));
+                self.history.push(entries(&self.logs[0]));
             }
             Step::Remove(key) => {
                 if self.logs[0].remove(&Name(key)).is_some() {
-                    self.history.push(contents(&self.logs[0]));
+                    self.history.push(entries(&self.logs[0]));
                 }
             }
             Step::Ask { copy, source } => self.ask(copy + 1, source),
@@ -142,8 +142,7 @@ impl World {
 
     fn merge(&mut self, copy: usize, receiving: Receiving, to: u64, budget: usize) {
         self.snapshots += usize::from(receiving.snapshot);
-        let before: BTreeMap<Name, Number> = contents(&self.logs[copy]).into_iter().collect();
-        let mut told = before.clone();
+        let mut told = entries(&self.logs[copy]);
         let log = &mut self.logs[copy];
         let mut merge = log.begin_merge(receiving.changes, to, receiving.snapshot);
         loop {
@@ -158,14 +157,14 @@ impl World {
                 break;
             }
         }
-        assert_eq!(told.into_iter().collect::<Vec<_>>(), contents(log), "all that has changed is told");
-        assert_eq!(contents(log), self.history[to as usize], "a copy is a prefix of the history");
+        assert_eq!(told, entries(log), "all that has changed is told");
+        assert_eq!(entries(log), self.history[to as usize], "a copy is a prefix of the history");
     }
 
     fn check(&self) {
         for log in &self.logs {
-            assert_eq!(contents(log), self.history[log.version() as usize]);
-            assert_eq!(log.len(), contents(log).len());
+            assert_eq!(entries(log), self.history[log.version() as usize]);
+            assert_eq!(log.len(), entries(log).len());
             for other in &self.logs {
                 assert!(log.version() != other.version() || log.hash() == other.hash());
             }
@@ -202,8 +201,8 @@ proptest! {
             }
             log
         });
-        let same = one.version() == other.version() && contents(&one) == contents(&other);
-        prop_assert!(same || one.hash() != other.hash() || contents(&one).is_empty());
+        let same = one.version() == other.version() && entries(&one) == entries(&other);
+        prop_assert!(same || one.hash() != other.hash() || entries(&one).is_empty());
     }
 
     /// The whole way: parts on the wire instead of entries handed over.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::crdt::testing::{Name, Number};
+use crate::crdt::entries::{Name, Number};
 
 type Sample = Message<Name, Number>;
 

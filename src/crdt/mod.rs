@@ -16,6 +16,9 @@ pub mod owner;
 pub mod replica;
 pub mod wire;
 
+#[cfg(test)]
+#[path = "../../tests/support/entries.rs"]
+mod entries;
 mod exchange;
 mod incoming;
 mod merge;
@@ -23,8 +26,6 @@ mod nodes;
 mod outgoing;
 mod read;
 mod record;
-#[cfg(test)]
-mod testing;
 
 pub use log::{Key, Log, Value};
 pub use merge::Changed;

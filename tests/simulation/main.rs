@@ -23,6 +23,7 @@ mod checks;
 mod reached;
 
 // What the instances share.
+#[path = "../support/entries.rs"]
 mod entries;
 
 use reached::Reached;

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hereabouts::crdt::{Incarnation, NodeId, Owner, Replica, Settings};
-use hereabouts::map::HashKeys;
 
 use crate::checks::owner_of;
-use crate::entries::{Entries, Name, Number, entries};
+use crate::entries::{Entries, Name, Number, entries, keys};
 use crate::random::Random;
 use crate::reached::Reached;
 use crate::schedule::{Schedule, Step};
@@ -152,7 +151,7 @@ impl World {
             part_bytes: self.part_bytes,
             ..Settings::default()
         };
-        instance.replica = Some(Replica::new(me, settings, HashKeys::new([1, 2]), self.now));
+        instance.replica = Some(Replica::new(me, settings, keys(), self.now));
         instance.life += 1;
         instance.mirror.clear();
         instance.shown_before.clear();

@@ -1,4 +1,4 @@
-//! Small keys and values.
+//! Small keys and values for tests of the replicated map: its own, and the simulation.
 
 use std::collections::BTreeMap;
 
@@ -50,4 +50,9 @@ pub(crate) type Entries = BTreeMap<Name, Number>;
 /// A log's live entries.
 pub(crate) fn entries(log: &Log<Name, Number>) -> Entries {
     log.iter().map(|(key, value)| (*key, *value)).collect()
+}
+
+/// The keys of every table.
+pub(crate) fn keys() -> HashKeys {
+    HashKeys::new([1, 2])
 }
