@@ -25,21 +25,21 @@ impl World {
                 };
             }
             Event::Standing(owner, Standing::Down { .. }) => {
-                self.reached.hidden += u64::from(instance.shown_before.contains(&owner));
+                self.reached.note("owners hidden", u64::from(instance.shown_before.contains(&owner)));
             }
             Event::Standing(owner, Standing::Shown) => {
-                self.reached.shown_again += u64::from(!instance.shown_before.insert(owner));
+                self.reached.note("owners shown again", u64::from(!instance.shown_before.insert(owner)));
             }
             Event::Standing(_, Standing::CatchingUp { .. }) => {}
             Event::Forgotten(owner, had) => {
-                self.reached.forgotten += 1;
+                self.reached.note("owners forgotten", 1);
                 let mirror = instance.mirror.remove(&owner).unwrap_or_default();
                 if mirror != had.into_iter().collect() {
                     return Err(format!("{index} forgets {owner:?} with other entries than it had"));
                 }
             }
             Event::Renewed(before, after) => {
-                self.reached.renewals += 1;
+                self.reached.note("renewals", 1);
                 self.tell(|| format!("{index} takes another incarnation: {after:?}"));
                 let log = self.instances[index].replica.as_ref().and_then(|replica| replica.log(after));
                 let mut entries = Entries::new();
@@ -51,7 +51,7 @@ impl World {
                 self.history.insert(after, history);
                 let _ = before;
             }
-            Event::Conflict(_) => self.reached.conflicts += 1,
+            Event::Conflict(_) => self.reached.note("conflicts", 1),
             Event::Diverged { owner, version, peer } => {
                 return Err(format!("{index} and {peer} differ in {owner:?} at version {version}"));
             }

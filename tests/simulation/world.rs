@@ -212,7 +212,7 @@ impl World {
             return Ok(());
         }
         if self.cut.contains(&(from, to)) {
-            self.reached.lost += 1;
+            self.reached.note("frames lost", 1);
             return Ok(());
         }
         if self.instances[to].paused_since.is_some() {
@@ -318,12 +318,12 @@ impl World {
     fn send(&mut self, from: usize, to: NodeId, frame: Vec<u8>) {
         let Some(to) = self.instances.iter().position(|instance| instance.node == to) else { return };
         let Some(life) = self.instances[from].beliefs[to].linked else { return };
-        self.reached.frames += 1;
+        self.reached.note("frames", 1);
         let calm = self.now > FAULTS_END;
         let copies = if !calm && self.random.chance(20) { 2 } else { 1 };
         for _ in 0..copies {
             if !calm && self.random.chance(self.loss) {
-                self.reached.lost += 1;
+                self.reached.note("frames lost", 1);
                 continue;
             }
             let at = if !calm && self.random.chance(20) {
@@ -421,7 +421,7 @@ impl World {
             if !one_way {
                 self.cut.insert((other, a));
             }
-            self.reached.cuts += 1;
+            self.reached.note("cuts", 1);
             self.tell(|| format!("{a} and {other} are cut until {heal}, one way: {one_way}"));
             self.schedule.plan(heal, Step::Heal(a, other));
         }
@@ -431,7 +431,7 @@ impl World {
         let Some(replica) = self.instances[index].replica.take() else { return };
         self.reached.count(&replica);
         self.instances[index].paused_since = None;
-        self.reached.restarts += 1;
+        self.reached.note("restarts", 1);
         self.tell(|| format!("{index} is killed"));
         let back = (self.now + self.random.between(50, 15_000)).min(FAULTS_END);
         self.schedule.plan(back, Step::Restart(index));
@@ -454,7 +454,7 @@ impl World {
             return;
         }
         self.instances[index].paused_since = Some(self.now);
-        self.reached.pauses += 1;
+        self.reached.note("pauses", 1);
         let until = (self.now + self.random.between(50, 12_000)).min(FAULTS_END);
         self.tell(|| format!("{index} stands still until {until}"));
         self.schedule.plan(until, Step::Resume(index));
