@@ -182,16 +182,16 @@ impl Context<'_> {
         self.broker.slow_log.push(entry, self.session.config().slowlog_max_len);
     }
 
+    /// Adds what the turn came to so far to the statistics, for who is about to look at them or to reset them.
+    pub(super) fn settle(&mut self) {
+        self.broker.stats.add_turn(self.session.id(), &mut self.workspace.counts);
+    }
+
     /// The same when there are so many kinds of errors that it is time.
     pub(super) fn settle_if_full(&mut self) {
         if self.workspace.counts.by_error.is_full() {
             self.settle();
         }
-    }
-
-    /// Adds what the turn came to so far to the statistics, for who is about to look at them or to reset them.
-    pub(super) fn settle(&mut self) {
-        self.broker.stats.add_turn(self.session.id(), &mut self.workspace.counts);
     }
 }
 
