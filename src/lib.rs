@@ -9,6 +9,7 @@
 //! - [`broker`]: what clients share, behind locks; the only place where one state machine's output becomes
 //!   another's input.
 //! - [`pubsub`]: who is subscribed to what, as plain data.
+//! - [`presence`]: who is present in which topic, as plain data.
 //! - [`crdt`]: the map that instances share, each owner's part of it a prefix of that owner's log.
 //! - Values: [`resp`] (the protocol), [`glob`] (patterns), [`outbox`] (a client's bounded output), [`config`],
 //!   [`map`] (keyed hashing), [`time`], [`sync`] (locks that the model checker can replace).
@@ -38,6 +39,8 @@ pub mod command;
 pub mod broker;
 
 pub mod pubsub;
+
+pub mod presence;
 
 pub mod crdt;
 
