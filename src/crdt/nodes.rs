@@ -44,6 +44,10 @@ impl<K: Key, V: Value> Replica<K, V> {
         }
         let owner = Owner { node, incarnation };
         self.hear_of(now_ms, owner);
+        if self.nodes.get(&node).is_some_and(|known| known.up != Some(incarnation)) {
+            // Of a node whose clock went back this is the life before, and the higher one.
+            self.take_down(now_ms, node, false);
+        }
         let known = self.nodes.entry(node).or_default();
         (known.up, known.down_since) = (Some(incarnation), None);
         if known.highest > Some(incarnation) {
