@@ -106,7 +106,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             owner,
             version: record.log.version(),
             hash: record.merging.is_none().then(|| record.log.hash()),
-            down_for: record.down_since().map(|since| now_ms.saturating_sub(since)),
+            down: record.down(now_ms),
         }
     }
 
@@ -128,6 +128,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         for theirs in held {
             behind |= self.compare(now_ms, from, theirs, random);
         }
+        self.note_digest(from, kind, held);
         if kind == DigestKind::Full {
             behind |= self.records.keys().any(|owner| !named.contains(owner));
             if behind {
@@ -147,7 +148,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         if owner == self.me {
             return theirs.version < self.own().version();
         }
-        if !self.accept(now_ms, owner, theirs.down_for) {
+        if !self.accept(now_ms, owner, theirs.down) {
             self.answer_former(from, owner);
             return false;
         }

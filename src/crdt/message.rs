@@ -10,7 +10,7 @@
 //! end     := 2 | 3 to:number                                 more parts follow | that was the last one
 //! digest  := kind:1 count:number (owner version:number hash down)*
 //! hash    := 0 | 1 hash:8                                    0: do not compare
-//! down    := 0 | 1 + milliseconds
+//! down    := 0 | 1 milliseconds:number | 2 milliseconds:number      0: up, 2: for good
 //! pull    := owner version:number repair:1
 //! stale   := incarnation:number
 //! owner   := node:number incarnation:number
@@ -62,8 +62,17 @@ pub struct Held {
     pub version: u64,
     /// Hash of its entries; `None` while it is being merged.
     pub hash: Option<u64>,
-    /// For how many milliseconds the sender has called the owner down; `None`: it is up.
-    pub down_for: Option<u64>,
+    /// `None`: the sender calls the owner up.
+    pub down: Option<Down>,
+}
+
+/// What the sender of a digest says of an owner that is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Down {
+    /// For so many milliseconds.
+    pub for_ms: u64,
+    /// It will not come back.
+    pub for_good: bool,
 }
 
 /// Why a digest was sent.
@@ -243,14 +252,20 @@ fn encode_digest(kind: DigestKind, held: &[Held]) -> Vec<u8> {
     };
     let mut frame = vec![LAYOUT, DIGEST, kind];
     put_number(&mut frame, held.len() as u64);
-    for Held { owner, version, hash, down_for } in held {
+    for Held { owner, version, hash, down } in held {
         put_owner(&mut frame, *owner);
         put_number(&mut frame, *version);
         frame.push(u8::from(hash.is_some()));
         if let Some(hash) = hash {
             frame.extend_from_slice(&hash.to_le_bytes());
         }
-        put_number(&mut frame, down_for.map_or(0, |milliseconds| milliseconds.saturating_add(1)));
+        match down {
+            None => frame.push(0),
+            Some(down) => {
+                frame.push(1 + u8::from(down.for_good));
+                put_number(&mut frame, down.for_ms);
+            }
+        }
     }
     frame
 }
@@ -270,7 +285,12 @@ fn decode_digest<K, V>(input: &mut Input<'_>) -> Result<Message<K, V>, Malformed
     for _ in 0..count {
         let (owner, version) = (owner(input)?, input.number()?);
         let hash = if flag(input)? { Some(fixed(input)?) } else { None };
-        held.push(Held { owner, version, hash, down_for: input.number()?.checked_sub(1) });
+        let down = match input.byte()? {
+            0 => None,
+            kind @ (1 | 2) => Some(Down { for_ms: input.number()?, for_good: kind == 2 }),
+            _ => return Err(Malformed("an unknown kind of standing")),
+        };
+        held.push(Held { owner, version, hash, down });
     }
     Ok(Message::Digest(kind, held))
 }

@@ -37,14 +37,14 @@ fn update() -> impl Strategy<Value = Sample> {
 
 fn message() -> impl Strategy<Value = Sample> {
     let kind = prop::sample::select(vec![DigestKind::Own, DigestKind::Full, DigestKind::Answer]);
-    let held = (owner(), any::<u64>(), any::<Option<u64>>(), any::<Option<u64>>()).prop_map(
-        |(owner, version, hash, down_for)| Held {
+    let down = any::<Option<(u64, bool)>>();
+    let held =
+        (owner(), any::<u64>(), any::<Option<u64>>(), down).prop_map(|(owner, version, hash, down)| Held {
             owner,
             version,
             hash,
-            down_for: down_for.map(|down_for| down_for.min(u64::MAX - 1)),
-        },
-    );
+            down: down.map(|(for_ms, for_good)| Down { for_ms, for_good }),
+        });
     prop_oneof![
         update(),
         (kind, prop::collection::vec(held, 0..20)).prop_map(|(kind, held)| Message::Digest(kind, held)),

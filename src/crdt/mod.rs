@@ -26,9 +26,11 @@ mod nodes;
 mod outgoing;
 mod read;
 mod record;
+mod rounds;
 
 pub use log::{Key, Log, Value};
 pub use merge::Changed;
 pub use owner::{Incarnation, NodeId, Owner};
 pub use record::Standing;
 pub use replica::{Counts, Event, Replica, Settings};
+pub use rounds::Round;

@@ -3,7 +3,7 @@
 //! Owns what links and membership tell, and the incarnations of this node itself.
 
 use super::log::{Key, Log, Value};
-use super::message::Message;
+use super::message::{Down, Message};
 use super::owner::{Incarnation, NodeId, Owner};
 use super::record::{Record, Standing};
 use super::replica::{Event, Peer, Replica};
@@ -44,8 +44,12 @@ impl<K: Key, V: Value> Replica<K, V> {
         }
         let owner = Owner { node, incarnation };
         self.hear_of(now_ms, owner);
+        if self.nodes.get(&node).is_some_and(|known| known.up != Some(incarnation)) {
+            // Of a node whose clock went back this is the life before, and the higher one.
+            self.take_down(now_ms, node, false);
+        }
         let known = self.nodes.entry(node).or_default();
-        known.up = Some(incarnation);
+        (known.up, known.down_since) = (Some(incarnation), None);
         if known.highest > Some(incarnation) {
             return;
         }
@@ -68,10 +72,13 @@ impl<K: Key, V: Value> Replica<K, V> {
     }
 
     fn take_down(&mut self, now_ms: u64, node: NodeId, for_good: bool) {
-        let Some(incarnation) = self.nodes.get_mut(&node).and_then(|node| node.up.take()) else { return };
+        let Some(known) = self.nodes.get_mut(&node) else { return };
+        let Some(incarnation) = known.up.take() else { return };
+        let since_ms = now_ms as i64;
+        known.down_since = (!for_good).then_some(since_ms);
         let owner = Owner { node, incarnation };
         if self.records.get(&owner).is_some_and(|record| record.down_since().is_none()) {
-            self.set_standing(owner, Standing::Down { since_ms: now_ms, for_good });
+            self.set_standing(owner, Standing::Down { since_ms, for_good });
         }
     }
 
@@ -88,36 +95,49 @@ impl<K: Key, V: Value> Replica<K, V> {
         if node.highest >= Some(owner.incarnation) {
             return;
         }
-        node.highest = Some(owner.incarnation);
+        (node.highest, node.said, node.down_since) = (Some(owner.incarnation), None, None);
         let earlier = Owner { node: owner.node, incarnation: Incarnation(0) };
         let former: Vec<Owner> = self.records.range(earlier..owner).map(|(former, _)| *former).collect();
         for former in former {
-            let since_ms = self.records[&former].down_since().unwrap_or(now_ms);
+            let since_ms = self.records[&former].down_since().unwrap_or(now_ms as i64);
             self.set_standing(former, Standing::Down { since_ms, for_good: true });
         }
     }
 
-    /// Whether a record of this owner is kept here; begins one if so. `down_for`: a peer says for how long it has
+    /// Whether a record of this owner is kept here; begins one if so. `down`: a peer says for how long it has
     /// been down. Without these conditions replicas would hand each other the dead for ever.
-    pub(super) fn accept(&mut self, now_ms: u64, owner: Owner, down_for: Option<u64>) -> bool {
+    pub(super) fn accept(&mut self, now_ms: u64, owner: Owner, down: Option<Down>) -> bool {
         if owner.node == self.me.node && owner.incarnation >= self.me.incarnation {
             return false;
         }
-        if self.records.contains_key(&owner) {
+        if let Some(record) = self.records.get(&owner) {
+            if let (Standing::Down { since_ms, for_good: false }, Some(Down { for_good: true, .. })) =
+                (record.standing, down)
+            {
+                self.set_standing(owner, Standing::Down { since_ms, for_good: true });
+                let node = self.nodes.entry(owner.node).or_default();
+                node.down_since = node.down_since.filter(|_| node.highest > Some(owner.incarnation));
+            }
             return true;
         }
         let up = self.nodes.get(&owner.node).is_some_and(|node| node.up == Some(owner.incarnation));
-        let vouched = down_for.is_some_and(|down_for| down_for < self.settings.forget_after_ms);
+        let vouched = down.is_some_and(|down| down.for_ms < self.settings.forget_after_ms);
         if !up && (!vouched || self.forgotten.contains_key(&owner)) {
             return false;
         }
         self.hear_of(now_ms, owner);
-        let superseded =
-            self.nodes.get(&owner.node).is_some_and(|node| node.highest > Some(owner.incarnation));
-        let since_ms = now_ms.saturating_sub(down_for.unwrap_or(0));
-        let standing = match (up, superseded) {
-            (true, false) => Standing::Shown,
-            (_, for_good) => Standing::Down { since_ms, for_good },
+        let for_ms = down.map_or(0, |down| i64::try_from(down.for_ms).unwrap_or(i64::MAX));
+        let since_ms = (now_ms as i64).saturating_sub(for_ms);
+        let node = self.nodes.entry(owner.node).or_default();
+        let superseded = node.highest > Some(owner.incarnation);
+        let standing = if up && !superseded {
+            Standing::Shown
+        } else {
+            let for_good = superseded || down.is_some_and(|down| down.for_good);
+            if node.up.is_none() && !for_good {
+                node.down_since = Some(since_ms);
+            }
+            Standing::Down { since_ms, for_good }
         };
         let log = Log::new(self.keys, self.settings.removal_bytes_max);
         self.records.insert(owner, Record::new(log, standing));
@@ -199,19 +219,41 @@ impl<K: Key, V: Value> Replica<K, V> {
             self.events.push_back(Event::Forgotten(owner, record.log.into_entries().collect()));
         }
         self.forgotten.retain(|_, at| now_ms < *at + settings.forget_after_ms);
+        self.forget_nodes(now_ms);
+    }
+
+    /// Nodes get another name with each start: none is kept longer than what it wrote.
+    fn forget_nodes(&mut self, now_ms: u64) {
+        let (records, forgotten, me) = (&self.records, &self.forgotten, self.me.node);
+        let forget_after_ms = self.settings.forget_after_ms;
+        self.nodes.retain(|node, known| {
+            let lives = Owner { node: *node, incarnation: Incarnation(0) }..=Owner {
+                node: *node,
+                incarnation: Incarnation(u64::MAX),
+            };
+            *node == me
+                || known.up.is_some()
+                || known.down_since.is_some_and(|at| now_ms < forget_after_ms.saturating_add_signed(at))
+                || records.range(lives.clone()).next().is_some()
+                || forgotten.range(lives).next().is_some()
+        });
     }
 
     /// This instance has stood still for so long: what it was waiting for has had no chance to happen.
     pub fn handle_lag(&mut self, lag_ms: u64) {
         for record in self.records.values_mut() {
             if let Standing::Down { since_ms, .. } = &mut record.standing {
-                *since_ms += lag_ms;
+                *since_ms = since_ms.saturating_add_unsigned(lag_ms);
             }
             if let Some(pull) = &mut record.pull {
                 pull.deadline_ms += lag_ms;
             }
         }
         self.forgotten.values_mut().for_each(|at| *at += lag_ms);
+        for at in self.nodes.values_mut().filter_map(|node| node.down_since.as_mut()) {
+            *at = at.saturating_add_unsigned(lag_ms);
+        }
+        self.seeds_until += lag_ms;
         self.incoming.handle_lag(lag_ms);
     }
 }

@@ -4,6 +4,7 @@
 
 use super::log::{Key, Log, Value};
 use super::merge::Merge;
+use super::message::Down;
 use super::owner::NodeId;
 
 /// Whether an owner's entries count.
@@ -18,8 +19,8 @@ pub enum Standing {
     },
     /// It is down.
     Down {
-        /// Since then, in milliseconds of the monotonic clock.
-        since_ms: u64,
+        /// Since then, in milliseconds of the monotonic clock: below zero if that was before this process started.
+        since_ms: i64,
         /// It will not come back: its node left, or lives on as a later incarnation.
         for_good: bool,
     },
@@ -47,9 +48,19 @@ impl<K: Key, V: Value> Record<K, V> {
         Record { log, standing, pull: None, repair: false, merging: None }
     }
 
-    pub(super) fn down_since(&self) -> Option<u64> {
+    pub(super) fn down_since(&self) -> Option<i64> {
         match self.standing {
             Standing::Down { since_ms, .. } => Some(since_ms),
+            Standing::Shown | Standing::CatchingUp { .. } => None,
+        }
+    }
+
+    /// As a digest says it.
+    pub(super) fn down(&self, now_ms: u64) -> Option<Down> {
+        match self.standing {
+            Standing::Down { since_ms, for_good } => {
+                Some(Down { for_ms: (now_ms as i64).saturating_sub(since_ms).max(0) as u64, for_good })
+            }
             Standing::Shown | Standing::CatchingUp { .. } => None,
         }
     }
@@ -66,10 +77,8 @@ impl<K: Key, V: Value> Record<K, V> {
 
     /// When it is to be forgotten, if it stays as it is.
     pub(super) fn forget_at(&self, forget_after_ms: u64, for_good_ms: u64) -> Option<u64> {
-        match self.standing {
-            Standing::Down { since_ms, for_good: false } => Some(since_ms + forget_after_ms),
-            Standing::Down { since_ms, for_good: true } => Some(since_ms + for_good_ms.min(forget_after_ms)),
-            Standing::Shown | Standing::CatchingUp { .. } => None,
-        }
+        let Standing::Down { since_ms, for_good } = self.standing else { return None };
+        let kept_ms = if for_good { for_good_ms.min(forget_after_ms) } else { forget_after_ms };
+        Some(kept_ms.saturating_add_signed(since_ms))
     }
 }

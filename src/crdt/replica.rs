@@ -3,7 +3,7 @@
 //! Owns the records, the peers that there are links to, and what membership has said. Must not know what entries mean,
 //! sockets, or how membership finds out. Start with [`Replica`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::incoming::Incoming;
 use super::log::{Key, Log, Value};
@@ -12,6 +12,7 @@ use super::message::Message;
 use super::outgoing::{Part, Transfer};
 use super::owner::{Incarnation, NodeId, Owner};
 use super::record::{Record, Standing};
+use super::rounds::Said;
 use super::wire::Malformed;
 use crate::map::HashKeys;
 
@@ -100,12 +101,16 @@ pub(super) struct Peer {
 }
 
 /// What membership says of a node.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     /// It is up, as this.
     pub(super) up: Option<Incarnation>,
     /// The highest that was heard of.
     pub(super) highest: Option<Incarnation>,
+    /// It is down since then, in milliseconds of the monotonic clock, and may come back.
+    pub(super) down_since: Option<i64>,
+    /// Its last full digest in that life.
+    pub(super) said: Option<Said>,
 }
 
 /// The replicated map: this instance's own log and its records of all others.
@@ -129,6 +134,11 @@ pub struct Replica<K, V> {
     pub(super) nodes: BTreeMap<NodeId, Node>,
     /// Owners that must not come back by hearsay, and since when.
     pub(super) forgotten: BTreeMap<Owner, u64>,
+    /// Full digests taken so far.
+    pub(super) digests: u64,
+    /// Seeds that were not met, and until when they are waited for.
+    pub(super) seeds: BTreeSet<u64>,
+    pub(super) seeds_until: u64,
     pub(super) incoming: Incoming<K, V>,
     /// Own changes up to this version have been sent.
     pub(super) sent: u64,
@@ -156,9 +166,12 @@ impl<K: Key, V: Value> Replica<K, V> {
             peers: BTreeMap::new(),
             nodes: BTreeMap::from([(
                 me.node,
-                Node { up: Some(me.incarnation), highest: Some(me.incarnation) },
+                Node { up: Some(me.incarnation), highest: Some(me.incarnation), ..Node::default() },
             )]),
             forgotten: BTreeMap::new(),
+            digests: 0,
+            seeds: BTreeSet::new(),
+            seeds_until: now_ms + settings.forget_after_ms,
             incoming: Incoming::default(),
             sent: 0,
             transfers: 0,
