@@ -19,6 +19,11 @@ impl Now {
         self.monotonic.as_millis() as u64
     }
 
+    /// Milliseconds since the Unix epoch.
+    pub fn unix_ms(self) -> u64 {
+        self.unix.as_millis() as u64
+    }
+
     /// Seconds since the Unix epoch.
     pub fn unix_seconds(self) -> u64 {
         self.unix.as_secs()

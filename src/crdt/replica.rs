@@ -210,6 +210,11 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.records.get(&owner).map(|record| record.standing)
     }
 
+    /// Whether no other instance is known.
+    pub fn is_alone(&self) -> bool {
+        self.records.len() == 1 && self.nodes.len() == 1 && self.peers.is_empty()
+    }
+
     /// Entries that wait for the rest of an update.
     pub fn staged(&self) -> usize {
         self.incoming.len()

@@ -1,16 +1,30 @@
 //! Who is present in which topic, as plain data: no sockets, clock, locks or random source.
 //!
 //! Owns members, sessions and what watchers are told. Must not know connections or commands. Start with [`name`] and [`entry`]:
-//! what is stored, by whom, and which of several entries counts.
+//! what is stored, by whom, and which of several entries counts; then [`Presence`].
 
 pub mod entry;
 pub mod meta;
 pub mod name;
 pub mod stamp;
 
+mod dropping;
+mod jobs;
+mod lifecycle;
+mod machine;
+mod members;
+mod replication;
+mod sessions;
+mod settle;
+mod timers;
+
 use std::sync::Arc;
 
+use crate::crdt::{NodeId, Owner};
+
 pub use entry::{Entry, State, Version};
+pub use jobs::Removal;
+pub use machine::{Counts, Detach, MetaChange, Presence, Settings};
 pub use meta::{Invalid, Meta};
 pub use name::{Member, Name, SessionName};
 pub use stamp::{Clock, Stamp};
@@ -62,6 +76,22 @@ pub struct Notice {
     pub members: usize,
     /// Nothing of the session was lost: otherwise its members must be tracked again.
     pub resumed: bool,
+}
+
+/// What the operator must be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Another process uses the same node id.
+    SameNodeId(NodeId),
+    /// Two instances hold different entries at one version: a fault of ours, which is repaired.
+    Diverged {
+        /// Whose entries.
+        owner: Owner,
+        /// At which version.
+        version: u64,
+        /// Who else.
+        peer: NodeId,
+    },
 }
 
 /// Why something is not done.

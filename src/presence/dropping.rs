@@ -1,0 +1,98 @@
+//! When an instance drops entries of its own that nobody needs any more.
+//!
+//! Owns what may be dropped, and the two rounds that it waits for: a round ends when all others are known to know as much as
+//! this instance did when it began. After one, all have the newer entry; after the second, none that still had the older
+//! one can have handed it on. Must not know why an entry is useless.
+
+use std::collections::BTreeMap;
+
+use super::Reason;
+use super::jobs::Job;
+use super::machine::Presence;
+use super::name::{Name, Subject};
+use crate::crdt::Round;
+use crate::time::Now;
+
+/// Own entries, with the versions at which they were put.
+type Names = BTreeMap<Name, u64>;
+
+struct Running {
+    round: Round,
+    names: Names,
+    is_second: bool,
+}
+
+/// What may be dropped.
+#[derive(Default)]
+pub(super) struct Dropping {
+    candidates: Names,
+    running: Option<Running>,
+}
+
+impl Dropping {
+    /// The own entries have other versions now, so that all begins anew.
+    pub(super) fn restart(&mut self) -> impl Iterator<Item = Name> {
+        let running = self.running.take().map(|running| running.names).unwrap_or_default();
+        std::mem::take(&mut self.candidates).into_keys().chain(running.into_keys())
+    }
+}
+
+impl Presence {
+    /// This instance's own entry of this name may be dropped when all others know as much.
+    pub(super) fn may_drop(&mut self, name: &Name) {
+        let own = self.replica.log(self.replica.me());
+        if let Some(version) = own.and_then(|log| log.version_of(name)) {
+            self.dropping.candidates.insert(name.clone(), version);
+        }
+    }
+
+    /// Takes the next step, if it is time for it. Returns whether something was done.
+    pub(super) fn drop_useless(&mut self, now: Now) -> bool {
+        let (names, is_second) = match self.dropping.running.take() {
+            None => (std::mem::take(&mut self.dropping.candidates), false),
+            Some(running) if !self.replica.round_is_over(&running.round, now.monotonic_ms()) => {
+                self.dropping.running = Some(running);
+                return false;
+            }
+            Some(Running { names, is_second: true, .. }) => {
+                self.jobs.push_back(Job::Drop { names });
+                return true;
+            }
+            Some(Running { names, .. }) => (names, true),
+        };
+        if names.is_empty() {
+            return false;
+        }
+        let round = self.replica.begin_round();
+        self.dropping.running = Some(Running { round, names, is_second });
+        true
+    }
+
+    /// Drops an entry, unless it has changed, or is of use again.
+    pub(super) fn drop_entry(&mut self, now: Now, name: &Name, version: u64) {
+        let own = self.replica.log(self.replica.me());
+        if own.and_then(|log| log.version_of(name)) != Some(version) {
+            return;
+        }
+        if self.is_useless(now, name) {
+            self.replica.remove(now.monotonic_ms(), name);
+            self.counts.dropped += 1;
+            self.settle(now, name, Reason::NodeDown);
+        } else if matches!(name.subject(), Subject::End(_)) {
+            // It is looked at by itself, not when one of the entries goes that it covers.
+            self.may_drop(name);
+        }
+    }
+
+    fn is_useless(&self, now: Now, name: &Name) -> bool {
+        match name.subject() {
+            Subject::Member(_) => self.is_useless_version(now, name),
+            Subject::Session(_) => false,
+            Subject::End(session) => {
+                let session = self.sessions.find_named(session).and_then(|id| self.sessions.get(id));
+                let named = session.and_then(|session| session.named.as_deref());
+                named.is_none_or(|named| named.jobs == 0 && named.covered.is_empty())
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What becomes of named sessions: held, let go, in grace, given up, ended.
+//!
+//! Owns the rules by which a session lives, and what its application is told. Must not know how members are shown.
+
+use super::entry::{Attachment, Content, Entry};
+use super::jobs::Job;
+use super::machine::{Detach, Presence};
+use super::name::{Name, Subject};
+use super::sessions::{Liveness, Named, SessionId};
+use super::timers::Timer;
+use super::{Notice, Refusal};
+use crate::time::Now;
+
+impl Presence {
+    /// A client is attached to a session from now on, which is told what it must know.
+    pub fn attach(&mut self, now: Now, session: &str, client: u64) {
+        let id = self.sessions.find_or_create_named(session);
+        let resumed = self.is_resumed(id);
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        named.owes_news = false;
+        named.clients.insert(client);
+        if named.own.is_none() {
+            self.hold(now, id, 0, None);
+        }
+        self.notify(id, Some(client), resumed);
+    }
+
+    /// A client is not attached to a session any more.
+    pub fn detach(&mut self, now: Now, session: &str, client: u64, how: Detach) {
+        let Some(id) = self.sessions.find_named(session) else { return };
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        if !named.clients.remove(&client) || !named.clients.is_empty() || named.lease.is_some() {
+            return;
+        }
+        let was_last = named.holders.is_empty();
+        self.let_go(now, id);
+        if how == Detach::Named && was_last {
+            self.end(now, session);
+        }
+    }
+
+    /// Opens or renews a lease: so many milliseconds long, and as many of grace if that is said. Returns whether the session
+    /// was alive and has lost nothing.
+    ///
+    /// # Errors
+    /// There are too many sessions.
+    pub fn touch(
+        &mut self,
+        now: Now,
+        session: &str,
+        ttl_ms: u64,
+        grace_ms: Option<u64>,
+    ) -> Result<bool, Refusal> {
+        let id = match self.sessions.find_named(session) {
+            Some(id) => id,
+            None => {
+                self.check_room_for_session()?;
+                self.sessions.find_or_create_named(session)
+            }
+        };
+        let resumed = self.is_resumed(id);
+        let Some(named) = self.sessions.named_mut(id) else { return Ok(false) };
+        named.owes_news = false;
+        named.lease = Some(now.monotonic_ms().saturating_add(ttl_ms));
+        // Of a lease only beginning and end are replicated, and what others must know of it.
+        if named.own.is_none_or(|own| (own.ttl_ms, own.grace_ms) != (ttl_ms, grace_ms)) {
+            self.hold(now, id, ttl_ms, grace_ms);
+        }
+        self.plan(id);
+        Ok(resumed)
+    }
+
+    /// Ends a session. Returns how many members were shown; [`Presence::is_settled`] says when they are gone.
+    pub fn end(&mut self, now: Now, session: &str) -> usize {
+        let known = self.sessions.find_named(session);
+        if known.is_none() && (self.is_alone() || self.check_room_for_session().is_err()) {
+            return 0;
+        }
+        let id = self.sessions.find_or_create_named(session);
+        let shown = self.sessions.get(id).map_or(0, |session| session.members.shown());
+        let stamp = self.clock.stamp(now.unix_ms());
+        let name = Name::from(Subject::End(session.into()));
+        self.replica.put(now.monotonic_ms(), name.clone(), Content::End(stamp).into());
+        self.learn_end(now, id, stamp);
+        self.may_drop(&name);
+        shown
+    }
+
+    /// Whether nothing is under way that concerns all members of a session.
+    pub fn is_settled(&self, session: &str) -> bool {
+        let named = self.sessions.find_named(session).and_then(|id| self.sessions.get(id)?.named.as_deref());
+        named.is_none_or(|named| named.jobs == 0)
+    }
+
+    /// A session was ended at this time.
+    pub(super) fn learn_end(&mut self, now: Now, id: SessionId, stamp: super::Stamp) {
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        named.ended = named.ended.max(Some(stamp));
+        if named.lease.is_some() && named.own.is_some_and(|own| own.stamp < stamp) {
+            named.lease = None;
+            self.lease_over(now, id);
+        }
+        self.settle_all(id);
+    }
+
+    /// Whether what the application has tracked is still known, as far as can be seen here.
+    fn is_resumed(&self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(id) else { return false };
+        let Some(named) = session.named.as_deref() else { return false };
+        named.keeps() && !named.owes_news && (session.members.shown() > 0 || session.members.is_empty())
+    }
+
+    /// This instance holds the session from now on, or holds it on in another way.
+    fn hold(&mut self, now: Now, id: SessionId, ttl_ms: u64, grace_ms: Option<u64>) {
+        let Some(name) = self.sessions.name(id).cloned() else { return };
+        let fresh = self.clock.stamp(now.unix_ms());
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        let is_new = named.own.is_none();
+        let stamp = named.own.map_or(fresh, |own| own.stamp);
+        let attachment = Attachment { stamp, ttl_ms, grace_ms };
+        named.own = Some(attachment);
+        named.grace_ms = grace_ms;
+        let entry = Entry::from(Content::Attachment(attachment));
+        self.replica.put(now.monotonic_ms(), Subject::Session(name).into(), entry);
+        self.reconsider(now, id);
+        if is_new {
+            // It may be for this instance now to keep what others have left.
+            self.settle_all(id);
+        }
+    }
+
+    /// This instance does not hold the session any more.
+    fn let_go(&mut self, now: Now, id: SessionId) {
+        let Some(name) = self.sessions.name(id).cloned() else { return };
+        if let Some(named) = self.sessions.named_mut(id) {
+            named.own = None;
+        }
+        self.replica.remove(now.monotonic_ms(), &Subject::Session(name).into());
+        self.reconsider(now, id);
+    }
+
+    fn lease_over(&mut self, now: Now, id: SessionId) {
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        if named.clients.is_empty() {
+            self.let_go(now, id);
+        } else {
+            let grace_ms = named.grace_ms;
+            self.hold(now, id, 0, grace_ms);
+        }
+    }
+
+    /// Looks again at who holds a session.
+    pub(super) fn reconsider(&mut self, now: Now, id: SessionId) {
+        let now_ms = now.monotonic_ms();
+        let owners = &self.owners;
+        let default_ms = self.settings.grace_ms;
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        let counts = |(owner, attachment): (&crate::crdt::Owner, &Attachment)| {
+            owners.get(owner).is_some_and(|view| view.holds(attachment.ttl_ms, now_ms))
+        };
+        let since = named.holders.iter().filter(|holder| counts(*holder)).map(|(_, holder)| holder.stamp);
+        let since = since.chain(named.own.map(|own| own.stamp)).min();
+        match (since, named.liveness) {
+            (Some(_), Liveness::Alive) | (None, Liveness::Unknown | Liveness::Over) => {}
+            (Some(_), Liveness::Grace(_)) => named.liveness = Liveness::Alive,
+            (Some(since), Liveness::Unknown | Liveness::Over) => {
+                // What was not kept until then does not come back.
+                named.given_up = named.given_up.max(Some(since));
+                named.liveness = Liveness::Alive;
+                self.settle_all(id);
+            }
+            (None, Liveness::Alive) => named.liveness = Liveness::Grace(now_ms),
+            (None, Liveness::Grace(since_ms)) => {
+                if now_ms >= since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms)) {
+                    self.give_up(now, id);
+                }
+            }
+        }
+        self.plan(id);
+        self.forget_if_over(id);
+    }
+
+    /// A session did not come back in time.
+    fn give_up(&mut self, now: Now, id: SessionId) {
+        let stamp = self.clock.stamp(now.unix_ms());
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Some(named) = session.named.as_deref_mut() else { return };
+        named.liveness = Liveness::Over;
+        named.given_up = Some(stamp);
+        if session.members.is_empty() {
+            return;
+        }
+        named.owes_news = true;
+        named.jobs += 1;
+        self.counts.given_up += 1;
+        self.jobs.push_back(Job::GiveUp { session: id, next: 0, at: stamp });
+    }
+
+    /// Something is due for a session.
+    pub(super) fn session_due(&mut self, now: Now, id: SessionId) {
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        named.timer = None;
+        if named.lease.is_some_and(|ends_ms| ends_ms <= now.monotonic_ms()) {
+            named.lease = None;
+            self.lease_over(now, id);
+        }
+        self.reconsider(now, id);
+    }
+
+    /// Notes when something is due for a session.
+    pub(super) fn plan(&mut self, id: SessionId) {
+        let (owners, default_ms) = (&self.owners, self.settings.grace_ms);
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        let grace = match named.liveness {
+            Liveness::Grace(since_ms) => Some(since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms))),
+            _ => None,
+        };
+        let left_behind = |(owner, attachment): (&crate::crdt::Owner, &Attachment)| {
+            owners.get(owner).and_then(|view| view.lease_ends(attachment.ttl_ms))
+        };
+        let holders = match named.liveness {
+            Liveness::Alive => named.holders.iter().filter_map(left_behind).min(),
+            _ => None,
+        };
+        let due = [grace, holders, named.lease].into_iter().flatten().min();
+        let before = std::mem::replace(&mut named.timer, due);
+        self.timers.set(Timer::Session(id), before, due);
+    }
+
+    /// Forgets a session that there is no reason to remember.
+    pub(super) fn forget_if_over(&mut self, id: SessionId) {
+        let timer = self.sessions.named_mut(id).and_then(|named: &mut Named| named.timer);
+        if self.sessions.forget_if_over(id) {
+            self.timers.set(Timer::Session(id), timer, None);
+        }
+    }
+
+    /// The application has to track its members again.
+    pub(super) fn tell(&mut self, id: SessionId) {
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        if !named.tells {
+            named.tells = true;
+            self.jobs.push_back(Job::Tell { session: id });
+        }
+    }
+
+    /// Tells an application how its session stands.
+    pub(super) fn notify(&mut self, id: SessionId, client: Option<u64>, resumed: bool) {
+        let Some(session) = self.sessions.name(id).cloned() else { return };
+        let members = self.sessions.get(id).map_or(0, |session| session.members.shown());
+        self.notices.push_back(Notice { session, client, members, resumed });
+    }
+}

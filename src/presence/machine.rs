@@ -1,0 +1,331 @@
+//! Presence as one instance sees it: the replicated map, the sessions, and who is shown.
+//!
+//! Owns the machine and what applications ask of members. How it is decided who is shown is in `settle`, what becomes of
+//! sessions in `lifecycle`, work in pieces in `jobs`, what others send in `replication`, and what is dropped when nobody
+//! needs it any more in `dropping`. One instance is a cluster of one: there is no other way through. Must not know topics as
+//! watchers see them; it says what changed ([`Presence::poll_change`]).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::dropping::Dropping;
+use super::entry::{Entry, State, Version};
+use super::jobs::Job;
+use super::meta::Meta;
+use super::name::{Member, Name, SessionName};
+use super::replication::OwnerView;
+use super::sessions::{Liveness, SessionId, Sessions};
+use super::stamp::{Clock, Stamp};
+use super::timers::Timers;
+use super::{Change, Fault, Notice, Reason, Refusal};
+use crate::crdt::{self, NodeId, Owner, Replica};
+use crate::map::HashKeys;
+use crate::time::Now;
+
+/// How long things take, in milliseconds, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// For so long the members of a session stay that nobody holds.
+    pub grace_ms: u64,
+    /// For so long the members of an instance that is down stay.
+    pub down_grace_ms: u64,
+    /// Members of one session.
+    pub members_per_session_max: usize,
+    /// Members that this instance knows.
+    pub members_max: usize,
+    /// Named sessions that this instance knows.
+    pub sessions_max: usize,
+    /// Those of the replicated map.
+    pub replica: crdt::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            grace_ms: 10_000,
+            down_grace_ms: 5_000,
+            members_per_session_max: usize::MAX,
+            members_max: usize::MAX,
+            sessions_max: usize::MAX,
+            replica: crdt::Settings::default(),
+        }
+    }
+}
+
+/// What is known, and what has happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Members that are shown.
+    pub members: usize,
+    /// Members that some record knows.
+    pub known_members: usize,
+    /// Named sessions.
+    pub sessions: usize,
+    /// Entries of others that were copied so that they stay.
+    pub adopted: u64,
+    /// Sessions that were given up.
+    pub given_up: u64,
+    /// Entries that were dropped because nobody needs them any more.
+    pub dropped: u64,
+    /// Stamps that were far ahead of this instance's clock.
+    pub far_stamps: u64,
+}
+
+/// What to do to a member's meta.
+#[derive(Clone, Debug)]
+pub enum MetaChange {
+    /// This one from now on.
+    Replace(Meta),
+    /// Patch it; the result has at most so many bytes. (RFC 7396.)
+    Merge(Meta, usize),
+}
+
+/// How a client stops to be attached to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detach {
+    /// It said so by name: the session ends if nobody else holds it.
+    Named,
+    /// Any other way: the session may come back.
+    Quiet,
+}
+
+/// Presence. Calls, in any order, each with the present time:
+/// - *what happens here*: [`track`](Self::track) and its kin, [`attach`](Self::attach) and its kin;
+/// - *what others send*, links and membership: as for [`Replica`];
+/// - *time*: [`handle_timeout`](Self::handle_timeout) at [`next_timeout`](Self::next_timeout) or later.
+///
+/// After each, until there is nothing more: [`work`](Self::work), [`poll_change`](Self::poll_change),
+/// [`poll_notice`](Self::poll_notice), [`poll_message`](Self::poll_message).
+pub struct Presence {
+    pub(super) replica: Replica<Name, Entry>,
+    pub(super) settings: Settings,
+    pub(super) keys: HashKeys,
+    pub(super) clock: Clock,
+    pub(super) life: u64,
+    pub(super) sessions: Sessions,
+    pub(super) owners: BTreeMap<Owner, OwnerView>,
+    /// By how many milliseconds the latest stamps of a node were ahead of this clock, or behind it.
+    pub(super) skews: BTreeMap<NodeId, i64>,
+    pub(super) timers: Timers,
+    pub(super) jobs: VecDeque<Job>,
+    pub(super) dropping: Dropping,
+    pub(super) changes: VecDeque<Change>,
+    pub(super) notices: VecDeque<Notice>,
+    pub(super) faults: VecDeque<Fault>,
+    pub(super) counts: Counts,
+}
+
+impl Presence {
+    /// Of an instance that starts. `life` is a random number that tells its connections' members from those of any other
+    /// start.
+    pub fn new(me: Owner, life: u64, settings: Settings, keys: HashKeys, now: Now) -> Self {
+        Presence {
+            replica: Replica::new(me, settings.replica, keys, now.monotonic_ms()),
+            settings,
+            keys,
+            clock: Clock::new(me.node),
+            life,
+            sessions: Sessions::new(keys),
+            owners: BTreeMap::new(),
+            skews: BTreeMap::new(),
+            timers: Timers::default(),
+            jobs: VecDeque::new(),
+            dropping: Dropping::default(),
+            changes: VecDeque::new(),
+            notices: VecDeque::new(),
+            faults: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Other limits and times from now on; what has begun keeps its own.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// The limits and times.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What is known, and what has happened.
+    pub fn counts(&self) -> Counts {
+        Counts { sessions: self.sessions.named(), ..self.counts }
+    }
+
+    /// The session of a connection.
+    pub fn connection(&self, client: u64) -> SessionName {
+        SessionName::Connection { life: self.life, client }
+    }
+
+    /// The version of a member that is shown.
+    pub fn shown(&self, name: &Name) -> Option<&Entry> {
+        self.sessions.shown(self.keys, name)
+    }
+
+    /// What has changed of what is shown.
+    pub fn poll_change(&mut self) -> Option<Change> {
+        self.changes.pop_front()
+    }
+
+    /// What an application must be told.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// What the operator must be told.
+    pub fn poll_fault(&mut self) -> Option<Fault> {
+        self.faults.pop_front()
+    }
+
+    /// A member is present, with this meta. Returns its ref. Nobody is told if nothing changes.
+    ///
+    /// # Errors
+    /// It is present and was to be new, or there are too many.
+    pub fn track(&mut self, now: Now, member: Member, meta: Meta, only_new: bool) -> Result<Stamp, Refusal> {
+        let name = Name::from(member);
+        match self.shown(&name).cloned() {
+            Some(_) if only_new => Err(Refusal::AlreadyTracked),
+            Some(shown) => Ok(self.write(now, &name, meta, Some(&shown))),
+            None => {
+                self.check_room(&name)?;
+                Ok(self.write(now, &name, meta, None))
+            }
+        }
+    }
+
+    /// A present member gets another meta. `after`: not before the version with this ref. Returns the new ref.
+    ///
+    /// # Errors
+    /// It is not present, or the new meta is none.
+    pub fn update(
+        &mut self,
+        now: Now,
+        member: Member,
+        change: MetaChange,
+        after: Option<Stamp>,
+    ) -> Result<Stamp, Refusal> {
+        let name = Name::from(member);
+        let Some(shown) = self.shown(&name).cloned() else { return Err(Refusal::NotTracked) };
+        let meta = match (change, shown.version()) {
+            (MetaChange::Replace(meta), _) => meta,
+            (MetaChange::Merge(patch, bytes_max), Some(version)) => {
+                version.meta.merged(&patch, bytes_max).map_err(Refusal::Meta)?
+            }
+            (MetaChange::Merge(..), None) => return Err(Refusal::NotTracked),
+        };
+        after.into_iter().for_each(|after| self.clock.observe(after));
+        Ok(self.write(now, &name, meta, Some(&shown)))
+    }
+
+    /// A member is not present any more. `after`: not before the version with this ref. Returns whether it was shown.
+    pub fn untrack(&mut self, now: Now, member: Member, after: Option<Stamp>) -> bool {
+        after.into_iter().for_each(|after| self.clock.observe(after));
+        self.untrack_name(now, &member.into())
+    }
+
+    pub(super) fn untrack_name(&mut self, now: Now, name: &Name) -> bool {
+        let Some(member) = name.member() else { return false };
+        let was_shown = self.shown(name).is_some();
+        let is_named = matches!(member.session, SessionName::Named(_));
+        if is_named && self.needs_marker(name, was_shown) {
+            let stamp = self.clock.stamp(now.unix_ms());
+            self.replica.put(now.monotonic_ms(), name.clone(), Version::gone(stamp).into());
+        } else if !is_named {
+            self.replica.remove(now.monotonic_ms(), name);
+        }
+        self.settle(now, name, Reason::Untrack);
+        was_shown
+    }
+
+    /// Whether an untracked member must be remembered as such: others may know it, or may be about to tell of it. Of those
+    /// that nobody is known to have tracked there may not be more than of members.
+    fn needs_marker(&self, name: &Name, was_shown: bool) -> bool {
+        was_shown
+            || self.replica.log(self.replica.me()).is_some_and(|log| log.get(name).is_some())
+            || !self.is_alone() && self.counts.known_members < self.settings.members_max
+    }
+
+    /// Whether nobody else is known, and nobody has ever been.
+    pub(super) fn is_alone(&self) -> bool {
+        self.owners.is_empty() && self.replica.is_alone()
+    }
+
+    fn check_room(&self, name: &Name) -> Result<(), Refusal> {
+        let settings = &self.settings;
+        if self.counts.known_members >= settings.members_max {
+            return Err(Refusal::TooMany(settings.members_max));
+        }
+        let Some(member) = name.member() else { return Ok(()) };
+        let session = self.sessions.find(&member.session).and_then(|id| self.sessions.get(id));
+        match session {
+            Some(session) if session.members.shown() >= settings.members_per_session_max => {
+                Err(Refusal::TooManyInSession(settings.members_per_session_max))
+            }
+            None if matches!(member.session, SessionName::Named(_)) => self.check_room_for_session(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there may be another named session.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(super) fn check_room_for_session(&self) -> Result<(), Refusal> {
+        if self.sessions.named() >= self.settings.sessions_max {
+            return Err(Refusal::TooManySessions(self.settings.sessions_max));
+        }
+        Ok(())
+    }
+
+    /// Puts a version of a member. Returns its ref.
+    fn write(&mut self, now: Now, name: &Name, meta: Meta, shown: Option<&Entry>) -> Stamp {
+        let shown = shown.and_then(Entry::version);
+        let kept = shown.filter(|shown| shown.meta.is_equal(&meta));
+        if let Some(kept) = kept
+            && self.holds(name, kept)
+        {
+            let reference = kept.reference();
+            self.begin_grace_if_nobody_holds(now, name);
+            return reference;
+        }
+        let stamp = self.clock.stamp(now.unix_ms());
+        let version = match kept {
+            // Written again, since the copy that there is may be an instance's that dies.
+            Some(kept) => Version::live(stamp, kept.meta.clone(), kept.reference(), kept.previous()),
+            None => Version::live(stamp, meta, stamp, shown.map(Version::reference)),
+        };
+        let reference = version.reference();
+        self.replica.put(now.monotonic_ms(), name.clone(), version.into());
+        self.begin_grace_if_nobody_holds(now, name);
+        self.settle(now, name, Reason::Untrack);
+        reference
+    }
+
+    /// Whether this instance's own log has this version of a member.
+    fn holds(&self, name: &Name, version: &Version) -> bool {
+        let own = self.replica.log(self.replica.me()).and_then(|log| log.get(name));
+        let same = |own: &Version| own.stamp == version.stamp && own.state() == State::Live;
+        own.and_then(Entry::version).is_some_and(same)
+    }
+
+    /// A member of a session that nobody holds has been tracked: the session has its grace to be opened.
+    fn begin_grace_if_nobody_holds(&mut self, now: Now, name: &Name) {
+        let Some(Member { session: SessionName::Named(session), .. }) = name.member() else { return };
+        let id = self.sessions.find_or_create_named(session);
+        self.begin_grace(now, id);
+    }
+
+    /// The grace of a session begins anew, unless somebody holds it.
+    pub(super) fn begin_grace(&mut self, now: Now, id: SessionId) {
+        if let Some(named) = self.sessions.named_mut(id)
+            && named.liveness != Liveness::Alive
+        {
+            named.liveness = Liveness::Grace(now.monotonic_ms());
+            self.plan(id);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;
