@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["crdt"],
     &["outbox"],
     &["config"],
-    &["resp", "glob", "map", "time"],
+    &["resp", "glob", "map", "index", "slab", "time"],
     &["sync"],
 ];
 

@@ -4,9 +4,12 @@
 //! what is stored, by whom, and which of several entries counts; then [`Presence`].
 
 pub mod entry;
+pub mod group;
 pub mod meta;
 pub mod name;
 pub mod stamp;
+pub mod topic;
+pub mod topics;
 
 mod dropping;
 mod jobs;
@@ -28,6 +31,8 @@ pub use machine::{Counts, Detach, MetaChange, Presence, Settings};
 pub use meta::{Invalid, Meta};
 pub use name::{Member, Name, SessionName};
 pub use stamp::{Clock, Stamp};
+pub use topic::{Applied, KeyChange, Topic};
+pub use topics::{Count, Topics};
 
 /// A member is shown, shown differently, or not shown any more.
 #[derive(Clone, Debug)]
