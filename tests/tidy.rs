@@ -24,7 +24,8 @@ const LAYERS: &[&[&str]] = &[
     &["crdt"],
     &["outbox"],
     &["config"],
-    &["resp", "glob", "map", "index", "slab", "time"],
+    &["slots"],
+    &["resp", "glob", "map", "time"],
     &["sync"],
 ];
 

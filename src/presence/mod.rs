@@ -3,6 +3,7 @@
 //! Owns members, sessions and what watchers are told. Must not know connections or commands. Start with [`name`] and [`entry`]:
 //! what is stored, by whom, and which of several entries counts; then [`Presence`].
 
+mod crowd;
 pub mod entry;
 pub mod group;
 pub mod meta;

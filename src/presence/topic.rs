@@ -8,9 +8,8 @@ use std::sync::Arc;
 use super::group::{Group, Shown};
 use super::topics::Count;
 use super::{Change, Entry, Name, Reason, Version};
-use crate::index::Index;
 use crate::map::HashKeys;
-use crate::slab::Slab;
+use crate::slots::{Keyed, Slots};
 
 /// A change of what users see.
 #[derive(Clone, Debug)]
@@ -41,16 +40,21 @@ pub enum KeyChange {
 /// A topic.
 pub struct Topic {
     name: Arc<str>,
-    groups: Slab<Group>,
-    by_key: Index,
+    groups: Slots<Group>,
     members: usize,
     /// It stays without members.
     pub(super) kept: bool,
 }
 
+impl Keyed for Topic {
+    fn hash(&self, keys: HashKeys) -> u64 {
+        keys.hash(self.name.as_bytes())
+    }
+}
+
 impl Topic {
     pub(super) fn new(name: Arc<str>) -> Self {
-        Topic { name, groups: Slab::default(), by_key: Index::default(), members: 0, kept: false }
+        Topic { name, groups: Slots::default(), members: 0, kept: false }
     }
 
     /// Its name.
@@ -88,15 +92,18 @@ impl Topic {
         let Change { name, after, reason } = change;
         let after = after.filter(|after| after.version().is_some());
         let slot = self.find(keys, name.member()?.key());
-        let before = slot.and_then(|slot| self.group(slot)).and_then(|group| group.get(&name)).cloned();
+        let before = slot.and_then(|slot| self.group(slot)).and_then(|group| group.get(keys, &name)).cloned();
         if seen(&before) == seen(&after) {
-            self.renew(slot, &name, after);
+            self.renew(keys, slot, &name, after);
             return None;
         }
         // Here a watched topic's events are told which group (`slot`) is about to change: it is still as it was.
         let (slot, key) = match (slot, &after) {
-            (None, Some(after)) => (self.appear(keys, &name, after), KeyChange::Appeared),
             (None, None) => return None,
+            (None, Some(after)) => {
+                let group = Group::One(Shown { name: name.clone(), entry: after.clone() });
+                (self.groups.insert(keys, group), KeyChange::Appeared)
+            }
             (Some(slot), after) => (slot, self.change(keys, slot, &name, after.as_ref())),
         };
         // And here that it has changed: in `slot`, which is free if the key disappeared.
@@ -105,45 +112,30 @@ impl Topic {
         Some(Applied { name, before, after, reason, key })
     }
 
-    /// Takes another entry for a version that users know: theirs may have been written again elsewhere.
-    fn renew(&mut self, slot: Option<u32>, name: &Name, after: Option<Entry>) {
+    /// Takes another entry for a version that users know: it may have been written again elsewhere.
+    fn renew(&mut self, keys: HashKeys, slot: Option<u32>, name: &Name, after: Option<Entry>) {
         let group = slot.and_then(|slot| self.groups.get_mut(slot));
         if let (Some(group), Some(after)) = (group, after) {
-            group.set(name, &after);
+            group.set(keys, name, &after);
         }
-    }
-
-    fn appear(&mut self, keys: HashKeys, name: &Name, after: &Entry) -> u32 {
-        let slot = self.groups.insert(Group::One(Shown { name: name.clone(), entry: after.clone() }));
-        let key = name.member().map_or("", |member| member.key());
-        self.by_key.insert(keys.hash(key.as_bytes()), slot);
-        slot
     }
 
     fn change(&mut self, keys: HashKeys, slot: u32, name: &Name, after: Option<&Entry>) -> KeyChange {
         let Some(group) = self.groups.get_mut(slot) else { return KeyChange::Stayed };
         match after {
-            Some(after) => {
-                group.set(name, after);
-                KeyChange::Stayed
+            Some(after) => group.set(keys, name, after),
+            None if group.is_single() => {
+                self.groups.remove(keys, slot);
+                return KeyChange::Disappeared;
             }
-            None if group.len() > 1 => {
-                group.remove(name);
-                KeyChange::Stayed
-            }
-            None => {
-                let hash = keys.hash(group.key().as_bytes());
-                self.by_key.remove(hash, slot);
-                self.groups.remove(slot);
-                KeyChange::Disappeared
-            }
+            None => group.remove(keys, name),
         }
+        KeyChange::Stayed
     }
 
     /// The slot of a key.
     pub fn find(&self, keys: HashKeys, key: &str) -> Option<u32> {
-        let is_it = |slot| self.group(slot).is_some_and(|group| group.key() == key);
-        self.by_key.find(keys.hash(key.as_bytes()), is_it)
+        self.groups.find(|| keys.hash(key.as_bytes()), |group| group.key() == key)
     }
 }
 

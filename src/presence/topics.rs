@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use super::topic::{Applied, Topic};
 use super::{Change, Version};
-use crate::index::Index;
 use crate::map::HashKeys;
-use crate::slab::Slab;
+use crate::slots::Slots;
 
 /// How many are in a topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,8 +24,7 @@ pub struct Count {
 /// the name for it: the upper half finds it within the shard.
 pub struct Topics {
     keys: HashKeys,
-    topics: Slab<Option<Topic>>,
-    by_name: Index,
+    topics: Slots<Option<Topic>>,
     /// Topics that have members.
     inhabited: usize,
 }
@@ -34,7 +32,7 @@ pub struct Topics {
 impl Topics {
     /// An empty one.
     pub fn new(keys: HashKeys) -> Self {
-        Topics { keys, topics: Slab::default(), by_name: Index::default(), inhabited: 0 }
+        Topics { keys, topics: Slots::default(), inhabited: 0 }
     }
 
     /// Shows a change. Returns what it came to; nothing if users see what they saw before.
@@ -106,8 +104,8 @@ impl Topics {
 
     /// The slot of a topic.
     pub fn find(&self, topic: &str) -> Option<u32> {
-        let is_it = |slot| self.topic(slot).is_some_and(|found| **found.name() == *topic);
-        self.by_name.find(self.keys.hash(topic.as_bytes()), is_it)
+        let is_it = |found: &Option<Topic>| found.as_ref().is_some_and(|found| **found.name() == *topic);
+        self.topics.find(|| self.keys.hash(topic.as_bytes()), is_it)
     }
 
     /// The topic in a slot.
@@ -142,20 +140,13 @@ impl Topics {
     }
 
     fn create(&mut self, name: Arc<str>) -> u32 {
-        let hash = self.keys.hash(name.as_bytes());
-        let slot = self.topics.insert(Some(Topic::new(name)));
-        self.by_name.insert(hash, slot);
-        slot
+        self.topics.insert(self.keys, Some(Topic::new(name)))
     }
 
     fn remove_if_unused(&mut self, slot: u32) {
-        let Some(topic) = self.topic(slot) else { return };
-        if topic.kept || topic.count().members > 0 {
-            return;
+        if self.topic(slot).is_some_and(|topic| !topic.kept && topic.count().members == 0) {
+            self.topics.remove(self.keys, slot);
         }
-        let hash = self.keys.hash(topic.name().as_bytes());
-        self.by_name.remove(hash, slot);
-        self.topics.remove(slot);
     }
 }
 

@@ -1,30 +1,15 @@
-//! Entries that stay where they are, by an index of four bytes: a *slot*.
+//! A growing array whose entries stay where they are.
 //!
-//! Owns nothing but the storage. It is made of pieces, so that growing copies little, and what is empty gives its memory back.
-//! Must not know what it stores.
+//! Owns nothing but the storage. It is made of pieces, so that growing copies little, and a piece that is empty gives its memory
+//! back. Must not know what it stores, or how that is found.
+
+use super::{Slot, push_tightly};
 
 /// Slots of one piece.
 const PIECE: usize = 256;
 
-/// What stands in a slot, or that nothing does.
-pub trait Slot {
-    /// Nothing.
-    const FREE: Self;
-
-    /// Whether it is nothing.
-    fn is_free(&self) -> bool;
-}
-
-impl<T> Slot for Option<T> {
-    const FREE: Self = None;
-
-    fn is_free(&self) -> bool {
-        self.is_none()
-    }
-}
-
 /// A growing array that uses the slots of what was removed again.
-pub struct Slab<T> {
+pub(super) struct Slab<T> {
     pieces: Vec<Piece<T>>,
     /// The pieces that are not full.
     roomy: Vec<u32>,
@@ -39,25 +24,22 @@ struct Piece<T> {
     free_from: u16,
 }
 
-impl<T: Slot> Default for Slab<T> {
-    fn default() -> Self {
-        Slab { pieces: Vec::new(), roomy: Vec::new(), used: 0 }
+impl<T: Slot> From<Vec<T>> for Slab<T> {
+    /// Of entries whose slots are their places; fewer than fill a piece.
+    fn from(slots: Vec<T>) -> Self {
+        let used = slots.iter().filter(|value| !value.is_free()).count();
+        Slab { pieces: vec![Piece { slots, used: used as u16, free_from: 0 }], roomy: vec![0], used }
     }
 }
 
 impl<T: Slot> Slab<T> {
     /// Number of entries.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.used
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.used == 0
-    }
-
     /// Adds an entry and returns its slot.
-    pub fn insert(&mut self, value: T) -> u32 {
+    pub(super) fn insert(&mut self, value: T) -> u32 {
         debug_assert!(!value.is_free());
         let number = match self.roomy.last() {
             Some(number) => *number,
@@ -77,7 +59,7 @@ impl<T: Slot> Slab<T> {
     }
 
     /// Takes an entry out of its slot.
-    pub fn remove(&mut self, slot: u32) -> Option<T> {
+    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
         let (number, at) = (slot as usize / PIECE, slot as usize % PIECE);
         let piece = self.pieces.get_mut(number)?;
         let value = piece.remove(at)?;
@@ -85,26 +67,28 @@ impl<T: Slot> Slab<T> {
             self.roomy.push(number as u32);
         }
         self.used -= 1;
-        if self.used == 0 {
-            *self = Slab::default();
-        }
         Some(value)
     }
 
     /// The entry in this slot.
-    pub fn get(&self, slot: u32) -> Option<&T> {
+    pub(super) fn get(&self, slot: u32) -> Option<&T> {
         let piece = self.pieces.get(slot as usize / PIECE)?;
         piece.slots.get(slot as usize % PIECE).filter(|value| !value.is_free())
     }
 
     /// The entry in this slot. It must not be made a free one.
-    pub fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
         let piece = self.pieces.get_mut(slot as usize / PIECE)?;
         piece.slots.get_mut(slot as usize % PIECE).filter(|value| !value.is_free())
     }
 
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.slots.capacity()).sum()
+    }
+
     /// Visits the entries from the slot `from` on, `most` slots looked at. Returns the slot to go on from; nothing: these were all.
-    pub fn visit(&self, from: u32, most: usize, mut visit: impl FnMut(u32, &T)) -> Option<u32> {
+    pub(super) fn visit(&self, from: u32, most: usize, mut visit: impl FnMut(u32, &T)) -> Option<u32> {
         let (mut at, mut left) = (from as usize, most.max(1));
         while let Some(piece) = self.pieces.get(at / PIECE) {
             let slots = piece.slots.get(at % PIECE..).unwrap_or_default();
@@ -130,11 +114,7 @@ impl<T: Slot> Piece<T> {
         let free = self.slots[free_from..].iter().position(Slot::is_free);
         let at = free.map_or(self.slots.len(), |free| free_from + free);
         if at == self.slots.len() {
-            if at == self.slots.capacity() {
-                // A piece with one entry takes the memory of one.
-                self.slots.reserve_exact(at.max(1).min(PIECE - at));
-            }
-            self.slots.push(value);
+            push_tightly(&mut self.slots, PIECE, value);
         } else {
             self.slots[at] = value;
         }

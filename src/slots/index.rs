@@ -21,31 +21,21 @@ struct Place {
 
 /// A map from hashes to slots; several slots may have the same hash.
 #[derive(Default)]
-pub struct Index {
+pub(super) struct Index {
     tables: Vec<HashTable<Place>>,
     len: usize,
 }
 
 impl Index {
-    /// Number of entries.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The slot with this hash that `is` the one.
-    pub fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let hash = part(hash);
         let table = self.tables.get(self.table_of(hash))?;
         table.find(spread(hash), |place| place.hash == hash && is(place.slot)).map(|place| place.slot)
     }
 
     /// Adds a slot.
-    pub fn insert(&mut self, hash: u64, slot: u32) {
+    pub(super) fn insert(&mut self, hash: u64, slot: u32) {
         if self.tables.is_empty() {
             self.tables.reserve_exact(1);
             self.tables.push(HashTable::new());
@@ -56,12 +46,12 @@ impl Index {
         self.len += 1;
     }
 
-    /// Removes a slot. Returns whether it was there.
-    pub fn remove(&mut self, hash: u64, slot: u32) -> bool {
+    /// Removes a slot.
+    pub(super) fn remove(&mut self, hash: u64, slot: u32) {
         let hash = part(hash);
         let number = self.table_of(hash);
-        let Some(table) = self.tables.get_mut(number) else { return false };
-        let Ok(entry) = table.find_entry(spread(hash), |place| place.slot == slot) else { return false };
+        let Some(table) = self.tables.get_mut(number) else { return };
+        let Ok(entry) = table.find_entry(spread(hash), |place| place.slot == slot) else { return };
         entry.remove();
         if table.len() < table.capacity() / SHRINK_BELOW {
             table.shrink_to(table.len() * 2, |place| spread(place.hash));
@@ -70,7 +60,11 @@ impl Index {
         if self.tables.len() > 1 && self.len < self.tables.len() * AVERAGE / SHRINK_BELOW {
             self.put_together();
         }
-        true
+    }
+
+    #[cfg(test)]
+    pub(super) fn tables(&self) -> usize {
+        self.tables.len()
     }
 
     /// Which table a hash belongs to: that with the number of its first bits, or the one that has not been divided yet.
