@@ -8,6 +8,7 @@ pub mod entry;
 pub mod group;
 pub mod meta;
 pub mod name;
+pub mod payload;
 pub mod stamp;
 pub mod topic;
 pub mod topics;
