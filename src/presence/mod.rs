@@ -3,10 +3,15 @@
 //! Owns members, sessions and what watchers are told. Must not know connections or commands. Start with [`name`] and [`entry`]:
 //! what is stored, by whom, and which of several entries counts; then [`Presence`].
 
+mod crowd;
 pub mod entry;
+pub mod group;
 pub mod meta;
 pub mod name;
+pub mod payload;
 pub mod stamp;
+pub mod topic;
+pub mod topics;
 
 mod dropping;
 mod jobs;
@@ -28,6 +33,8 @@ pub use machine::{Counts, Detach, MetaChange, Presence, Settings};
 pub use meta::{Invalid, Meta};
 pub use name::{Member, Name, SessionName};
 pub use stamp::{Clock, Stamp};
+pub use topic::{Applied, KeyChange, Topic};
+pub use topics::{Count, Topics};
 
 /// A member is shown, shown differently, or not shown any more.
 #[derive(Clone, Debug)]
