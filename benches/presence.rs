@@ -1,0 +1,172 @@
+//! What presence costs by itself: time and memory of a member, and how long one call may hold up the others.
+//!
+//! `cargo bench --bench presence`, with a number behind `--` for other than a million members. Times are those of this thread
+//! on the processor, since the machine may be shared. Memory is what the process has more of, without the member's own
+//! strings. Owns no figure of the server as a whole: those come from `benches/broker`.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::hint::black_box;
+use std::process::exit;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hereabouts::crdt::{Incarnation, NodeId, Owner};
+use hereabouts::map::HashKeys;
+use hereabouts::presence::{Member, Meta, MetaChange, Presence, SessionName, Settings, Topics};
+use hereabouts::time::Now;
+use rustix::time::{ClockId, clock_gettime};
+
+/// The product's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const KEYS: [u64; 2] = [1, 2];
+const MEMBERS_OF_A_TOPIC: usize = 1_000;
+const SESSION: &str = "0b3ad3a4-6b0f-4e0e-9d0c-6a0f5c1e2d3b";
+const META_BYTES: usize = 40;
+
+fn main() {
+    // Cargo passes `--bench`.
+    let number = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let members = number.map_or(Ok(1_000_000), |number| number.parse());
+    let Ok(members) = members else {
+        eprintln!("the number of members is no number");
+        exit(2);
+    };
+    println!("{members} members; times in nanoseconds on the processor");
+    println!("{:<58} {:>8} {:>14}", "", "mean", "longest, us");
+    for (whose, sessions) in [("one session", Sessions::One), ("a connection each", Sessions::Connections)] {
+        run(whose, members, sessions, false);
+        run(whose, members, sessions, true);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Sessions {
+    One,
+    Connections,
+}
+
+/// The machine, and the view if it is to be fed.
+struct Subject {
+    machine: Presence,
+    view: Option<Topics>,
+    topics: Vec<Arc<str>>,
+    sessions: Sessions,
+    changes: u64,
+}
+
+impl Subject {
+    fn new(members: usize, sessions: Sessions, has_view: bool) -> Self {
+        let me = Owner { node: NodeId(7), incarnation: Incarnation(1) };
+        let keys = HashKeys::new(KEYS);
+        let topics = members.div_ceil(MEMBERS_OF_A_TOPIC);
+        Subject {
+            machine: Presence::new(me, 1, Settings::default(), keys, now(0)),
+            view: has_view.then(|| Topics::new(keys)),
+            topics: (0..topics).map(|topic| format!("room:{topic}").into()).collect(),
+            sessions,
+            changes: 0,
+        }
+    }
+
+    fn member(&self, nth: usize) -> Member {
+        let session = match self.sessions {
+            // As a command brings it: a string of its own.
+            Sessions::One => SessionName::Named(SESSION.into()),
+            Sessions::Connections => self.machine.connection(nth as u64),
+        };
+        let topic = Arc::clone(&self.topics[nth % self.topics.len()]);
+        Member::new(topic, &key(nth), session, "")
+    }
+
+    fn drain(&mut self) {
+        while let Some(change) = self.machine.poll_change() {
+            self.changes += 1;
+            match &mut self.view {
+                Some(view) => drop(black_box(view.apply(0, change))),
+                None => drop(black_box(change)),
+            }
+        }
+        while self.machine.poll_notice().is_some() {}
+    }
+}
+
+fn key(nth: usize) -> String {
+    format!("user:{nth:07}")
+}
+
+fn meta(nth: usize, name: &str) -> Meta {
+    let text = format!(r#"{{"{name}":"{nth:0width$}"}}"#, width = META_BYTES - 7 - name.len());
+    assert_eq!(text.len(), META_BYTES);
+    Meta::parse(text.as_bytes(), META_BYTES).unwrap()
+}
+
+fn now(nth: usize) -> Now {
+    // 200,000 a second.
+    let elapsed = Duration::from_nanos(5_000 * nth as u64);
+    Now { monotonic: elapsed, unix: Duration::from_secs(1_700_000_000) + elapsed }
+}
+
+fn run(whose: &str, members: usize, sessions: Sessions, has_view: bool) {
+    let what = format!("{whose}, {}", if has_view { "with the view" } else { "the machine alone" });
+    let mut subject = Subject::new(members, sessions, has_view);
+    let before = resident();
+    let mut measure = |name: &str, subject: &mut Subject, call: &dyn Fn(&mut Subject, usize) -> bool| {
+        let (mut longest, start) = (Duration::ZERO, processor_time());
+        let mut last = start;
+        for nth in 0..members {
+            assert!(call(subject, nth), "{name} {nth}");
+            subject.drain();
+            let at = processor_time();
+            longest = longest.max(at - last);
+            last = at;
+        }
+        let mean = (last - start).as_nanos() as f64 / members as f64 - clock_cost();
+        println!("{:<58} {mean:>8.0} {:>14.0}", format!("{what}: {name}"), longest.as_secs_f64() * 1e6);
+    };
+    measure("track", &mut subject, &|subject, nth| {
+        let member = subject.member(nth);
+        subject.machine.track(now(nth), member, meta(nth, "a"), false).is_ok()
+    });
+    let strings = (key(0).len() + META_BYTES) as f64;
+    let each = (resident() - before) as f64 / members as f64;
+    println!("{:<58} {:>8.0}", format!("{what}: bytes beside {strings} of strings"), each - strings);
+    measure("track again", &mut subject, &|subject, nth| {
+        let member = subject.member(nth);
+        subject.machine.track(now(members + nth), member, meta(nth, "a"), false).is_ok()
+    });
+    measure("update", &mut subject, &|subject, nth| {
+        let member = subject.member(nth);
+        let change = MetaChange::Replace(meta(nth, "b"));
+        subject.machine.update(now(2 * members + nth), member, change, None).is_ok()
+    });
+    assert_eq!(subject.machine.counts().members, members);
+    measure("untrack", &mut subject, &|subject, nth| {
+        let member = subject.member(nth);
+        subject.machine.untrack(now(3 * members + nth), member, None)
+    });
+    assert_eq!((subject.machine.counts().members, subject.changes), (0, 3 * members as u64));
+}
+
+/// What asking for the time costs.
+fn clock_cost() -> f64 {
+    const CALLS: u32 = 100_000;
+    let start = processor_time();
+    let last = (0..CALLS).map(|_| processor_time()).last().unwrap_or(start);
+    (last - start).as_nanos() as f64 / f64::from(CALLS)
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Resident bytes of this process.
+fn resident() -> i64 {
+    let text = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<i64>().unwrap() * 1024
+}
