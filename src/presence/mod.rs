@@ -6,6 +6,7 @@
 mod crowd;
 pub mod entry;
 pub mod group;
+mod json;
 pub mod meta;
 pub mod name;
 pub mod payload;
