@@ -276,6 +276,8 @@ fn commands(criterion: &mut Criterion) {
         allocator: String::new(),
         system: String::new(),
         system_bytes: 0,
+        node: NodeId(1),
+        life: 1,
         run_id: String::new(),
         process_id: 0,
         executable: String::new(),

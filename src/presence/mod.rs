@@ -113,6 +113,8 @@ pub enum Refusal {
     NotTracked,
     /// Its topic has so many members, and may not have more.
     TooManyInTopic(usize),
+    /// Its key has, in the topic.
+    TooManyOfKey(usize),
     /// Its session has.
     TooManyInSession(usize),
     /// This instance has.
