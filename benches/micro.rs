@@ -21,6 +21,7 @@ use hereabouts::broker::subscriptions::{Published, Subscriptions};
 use hereabouts::broker::{Broker, Identity, ProcessorTime};
 use hereabouts::command::{self, Interpreter, Workspace};
 use hereabouts::config::{Config, OutputLimit};
+use hereabouts::crdt::NodeId;
 use hereabouts::map::HashKeys;
 use hereabouts::outbox::{Batch, Outbox, Taken};
 use hereabouts::pubsub::fanout::{Delivery, Message};
