@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::incoming::Whole;
 use super::log::{Key, Value};
 use super::message::{DigestKind, Held, Message, Update};
 use super::outgoing::{Part, Transfer};
@@ -223,10 +224,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             return;
         }
         let long = part.index > 0;
-        let Some(Update { base, changes, to: Some(to), .. }) = self.incoming.take(from, part, deadline_ms)
-        else {
-            return;
-        };
+        let Some(Whole { base, to, changes }) = self.incoming.take(from, part, deadline_ms) else { return };
         let version = record.log.version();
         let snapshot = base.is_none();
         let repairs = snapshot && record.repair && from == owner.node && to >= version;
@@ -234,6 +232,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             if record.pull.is_some_and(|pull| pull.from == from) {
                 record.pull = None;
             }
+            self.incoming.discard(changes);
             return;
         }
         record.pull = None;
