@@ -153,8 +153,10 @@ impl<K: Key, V: Value> Replica<K, V> {
             self.answer_former(from, owner);
             return false;
         }
+        // Of an owner that there is a link to, others may know less than this instance.
+        let knows_best = from == owner.node || !self.peers.contains_key(&owner.node);
         let Some(record) = self.records.get_mut(&owner) else { return false };
-        if record.standing == (Standing::CatchingUp { target: None }) {
+        if knows_best && record.standing == (Standing::CatchingUp { target: None }) {
             record.standing = Standing::CatchingUp { target: Some(theirs.version) };
             if record.catch_up() {
                 self.events.push_back(Event::Standing(owner, Standing::Shown));
