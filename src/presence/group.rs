@@ -54,6 +54,18 @@ impl Group {
         matches!(self, Group::One(_))
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Group::One(_) => 1,
+            Group::Several(several) => match several.as_deref() {
+                None => 0,
+                Some(Several::Few(few)) => few.len(),
+                Some(Several::Many(crowd)) => crowd.len(),
+            },
+        }
+    }
+
     /// The key.
     pub fn key(&self) -> &str {
         self.members().next().and_then(|shown| shown.name.member()).map_or("", Member::key)

@@ -6,9 +6,11 @@
 mod crowd;
 pub mod entry;
 pub mod group;
+mod json;
 pub mod meta;
 pub mod name;
 pub mod payload;
+pub mod places;
 pub mod stamp;
 pub mod topic;
 pub mod topics;
@@ -32,6 +34,7 @@ pub use jobs::Removal;
 pub use machine::{Counts, Detach, MetaChange, Presence, Settings};
 pub use meta::{Invalid, Meta};
 pub use name::{Member, Name, SessionName};
+pub use places::Places;
 pub use stamp::{Clock, Stamp};
 pub use topic::{Applied, KeyChange, Topic};
 pub use topics::{Count, Topics};
@@ -110,6 +113,8 @@ pub enum Refusal {
     NotTracked,
     /// Its topic has so many members, and may not have more.
     TooManyInTopic(usize),
+    /// Its key has, in the topic.
+    TooManyOfKey(usize),
     /// Its session has.
     TooManyInSession(usize),
     /// This instance has.

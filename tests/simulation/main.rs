@@ -26,6 +26,8 @@ mod reached;
 #[path = "../support/entries.rs"]
 mod entries;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use reached::Reached;
 use world::World;
 
@@ -36,12 +38,13 @@ fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-fn run_all(seeds: impl Iterator<Item = u64>) -> Reached {
+fn run_all(seeds: impl Iterator<Item = u64>, failed: &AtomicBool) -> Reached {
     let mut reached = Reached::default();
-    for seed in seeds {
+    for seed in seeds.take_while(|_| !failed.load(Ordering::Relaxed)) {
         match World::new(seed, false).run() {
             Ok(run) => reached.add(&run),
             Err(failure) => {
+                failed.store(true, Ordering::Relaxed);
                 let _ = World::new(seed, true).run();
                 panic!("seed {seed}: {failure}");
             }
@@ -58,8 +61,12 @@ fn instances_become_alike_whatever_happens_between_them() {
     }
     let seeds = from_environment("HEREABOUTS_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let failed = AtomicBool::new(false);
     let reached = std::thread::scope(|scope| {
-        let share = |first| scope.spawn(move || run_all((first..seeds).step_by(threads as usize)));
+        let share = |first| {
+            let failed = &failed;
+            scope.spawn(move || run_all((first..seeds).step_by(threads as usize), failed))
+        };
         let shares: Vec<_> = (0..threads).map(share).collect();
         shares.into_iter().fold(Reached::default(), |mut sum, share| {
             sum.add(&share.join().expect("a seed that fails has printed why"));

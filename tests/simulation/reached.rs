@@ -50,6 +50,10 @@ impl Reached {
             ("owners hidden", 300),
             ("owners shown again", 100),
             ("owners forgotten", 300),
+            ("entries forgotten", 1_000),
+            ("rounds", 1_000),
+            ("lies", 10),
+            ("divergences", 10),
         ] {
             let times = self.0.get(case).copied().unwrap_or(0);
             assert!(times >= least, "{case}: {times} of at least {least}");
