@@ -7,14 +7,15 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::hint::black_box;
-use std::process::exit;
+use std::process::{Command, exit};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hereabouts::crdt::{Incarnation, NodeId, Owner};
 use hereabouts::map::HashKeys;
-use hereabouts::presence::{Member, Meta, MetaChange, Presence, SessionName, Settings, Topics};
+use hereabouts::presence::{
+    KeyChange, Member, Meta, MetaChange, Places, Presence, SessionName, Settings, Topics,
+};
 use hereabouts::time::Now;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -26,21 +27,38 @@ const KEYS: [u64; 2] = [1, 2];
 const MEMBERS_OF_A_TOPIC: usize = 1_000;
 const SESSION: &str = "0b3ad3a4-6b0f-4e0e-9d0c-6a0f5c1e2d3b";
 const META_BYTES: usize = 40;
+/// Calls between two turns, and members that are looked at in one.
+const WORK: usize = 256;
 
 fn main() {
     // Cargo passes `--bench`.
-    let number = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    let members = number.map_or(Ok(1_000_000), |number| number.parse());
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let members = arguments.next().map_or(Ok(1_000_000), |number| number.parse());
     let Ok(members) = members else {
         eprintln!("the number of members is no number");
         exit(2);
     };
-    println!("{members} members; times in nanoseconds on the processor");
-    println!("{:<58} {:>8} {:>14}", "", "mean", "longest, us");
-    for (whose, sessions) in [("one session", Sessions::One), ("a connection each", Sessions::Connections)] {
-        run(whose, members, sessions, false);
-        run(whose, members, sessions, true);
+    match arguments.next().map(|number| number.parse::<usize>()) {
+        Some(Ok(case)) => run(members, CASES[case]),
+        Some(Err(_)) => exit(2),
+        None => {
+            println!("{members} members; times in nanoseconds on the processor");
+            println!("{:<64} {:>8} {:>14}", "", "mean", "longest, us");
+            // Each in a process of its own, so that none gets the memory that another one has left.
+            for case in 0..CASES.len() {
+                let this = std::env::current_exe().unwrap();
+                let arguments = [members.to_string(), case.to_string()];
+                assert!(Command::new(this).args(arguments).status().unwrap().success());
+            }
+        }
     }
+}
+
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    has_view: bool,
+    sessions: Sessions,
 }
 
 #[derive(Clone, Copy)]
@@ -49,10 +67,17 @@ enum Sessions {
     Connections,
 }
 
+const CASES: [Case; 4] = [
+    Case { name: "one session, the machine alone", has_view: false, sessions: Sessions::One },
+    Case { name: "one session, with the view", has_view: true, sessions: Sessions::One },
+    Case { name: "a connection each, the machine alone", has_view: false, sessions: Sessions::Connections },
+    Case { name: "a connection each, with the view", has_view: true, sessions: Sessions::Connections },
+];
+
 /// The machine, and the view if it is to be fed.
 struct Subject {
     machine: Presence,
-    view: Option<Topics>,
+    view: Option<(Topics, Places)>,
     topics: Vec<Arc<str>>,
     sessions: Sessions,
     changes: u64,
@@ -65,7 +90,7 @@ impl Subject {
         let topics = members.div_ceil(MEMBERS_OF_A_TOPIC);
         Subject {
             machine: Presence::new(me, 1, Settings::default(), keys, now(0)),
-            view: has_view.then(|| Topics::new(keys)),
+            view: has_view.then(|| (Topics::new(keys), Places::new(keys))),
             topics: (0..topics).map(|topic| format!("room:{topic}").into()).collect(),
             sessions,
             changes: 0,
@@ -85,12 +110,21 @@ impl Subject {
     fn drain(&mut self) {
         while let Some(change) = self.machine.poll_change() {
             self.changes += 1;
-            match &mut self.view {
-                Some(view) => drop(black_box(view.apply(0, change))),
-                None => drop(black_box(change)),
-            }
+            let Some((topics, places)) = &mut self.view else { continue };
+            let Some(applied) = topics.apply(0, change) else { continue };
+            match applied.key {
+                KeyChange::Appeared => places.add(&applied.name),
+                KeyChange::Disappeared => places.remove(&applied.name),
+                KeyChange::Stayed => false,
+            };
         }
-        while self.machine.poll_notice().is_some() {}
+    }
+
+    /// What a turn of the server adds.
+    fn work(&mut self, now: Now) {
+        self.machine.handle_timeout(now, 0);
+        self.machine.work(now, WORK);
+        self.drain();
     }
 }
 
@@ -110,22 +144,31 @@ fn now(nth: usize) -> Now {
     Now { monotonic: elapsed, unix: Duration::from_secs(1_700_000_000) + elapsed }
 }
 
-fn run(whose: &str, members: usize, sessions: Sessions, has_view: bool) {
-    let what = format!("{whose}, {}", if has_view { "with the view" } else { "the machine alone" });
-    let mut subject = Subject::new(members, sessions, has_view);
+fn run(members: usize, case: Case) {
+    let mut subject = Subject::new(members, case.sessions, case.has_view);
+    if matches!(case.sessions, Sessions::One) {
+        subject.machine.attach(now(0), SESSION, 1);
+    }
     let before = resident();
-    let mut measure = |name: &str, subject: &mut Subject, call: &dyn Fn(&mut Subject, usize) -> bool| {
+    let measure = |name: &str, subject: &mut Subject, call: &dyn Fn(&mut Subject, usize) -> bool| {
         let (mut longest, start) = (Duration::ZERO, processor_time());
         let mut last = start;
         for nth in 0..members {
             assert!(call(subject, nth), "{name} {nth}");
             subject.drain();
+            if nth % WORK == 0 {
+                subject.work(now(nth));
+            }
             let at = processor_time();
             longest = longest.max(at - last);
             last = at;
         }
         let mean = (last - start).as_nanos() as f64 / members as f64 - clock_cost();
-        println!("{:<58} {mean:>8.0} {:>14.0}", format!("{what}: {name}"), longest.as_secs_f64() * 1e6);
+        println!(
+            "{:<64} {mean:>8.0} {:>14.0}",
+            format!("{}: {name}", case.name),
+            longest.as_secs_f64() * 1e6
+        );
     };
     measure("track", &mut subject, &|subject, nth| {
         let member = subject.member(nth);
@@ -133,7 +176,7 @@ fn run(whose: &str, members: usize, sessions: Sessions, has_view: bool) {
     });
     let strings = (key(0).len() + META_BYTES) as f64;
     let each = (resident() - before) as f64 / members as f64;
-    println!("{:<58} {:>8.0}", format!("{what}: bytes beside {strings} of strings"), each - strings);
+    println!("{:<64} {:>8.0}", format!("{}: bytes beside {strings} of strings", case.name), each - strings);
     measure("track again", &mut subject, &|subject, nth| {
         let member = subject.member(nth);
         subject.machine.track(now(members + nth), member, meta(nth, "a"), false).is_ok()

@@ -11,11 +11,11 @@
 
 use std::collections::VecDeque;
 
-use super::index::Index;
 use super::read::Reader;
 use super::slots::{NONE, Slot, Slots};
 use super::wire::Wire;
 use crate::map::HashKeys;
+use crate::slots::Index;
 
 /// What entries are found by.
 pub trait Key: Clone + Eq + Wire {
@@ -68,7 +68,7 @@ impl<K: Key, V: Value> Log<K, V> {
             hash: 0,
             live: 0,
             slots: Slots::new(),
-            by_key: Index::new(),
+            by_key: Index::default(),
             oldest: NONE,
             newest: NONE,
             removals: VecDeque::new(),
@@ -115,6 +115,11 @@ impl<K: Key, V: Value> Log<K, V> {
         self.find(self.hash_of(key), key).and_then(|at| self.at(at).value.as_ref())
     }
 
+    /// The same, with the key's hash, which takes long to compute.
+    pub fn get_hashed(&self, hash: u64, key: &K) -> Option<&V> {
+        self.find(hash as u32, key).and_then(|at| self.at(at).value.as_ref())
+    }
+
     /// The version at which a live entry was put.
     pub fn version_of(&self, key: &K) -> Option<u64> {
         self.find(self.hash_of(key), key).and_then(|at| self.live_at(at))
@@ -134,9 +139,14 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// The owner puts an entry. Returns what was there.
     pub fn put(&mut self, key: K, value: V) -> Option<V> {
+        self.put_hashed(key.hash(self.keys), &key, value)
+    }
+
+    /// The same, with the key's hash.
+    pub fn put_hashed(&mut self, hash: u64, key: &K, value: V) -> Option<V> {
         self.version += 1;
-        let hash = self.hash_of(&key);
-        self.set_at(self.find(hash, &key), hash, &key, self.version, Some(value))
+        let hash = hash as u32;
+        self.set_at(self.find(hash, key), hash, key, self.version, Some(value))
     }
 
     /// The owner removes an entry. Returns what was there; nothing changes if there was none.

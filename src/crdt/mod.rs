@@ -21,7 +21,6 @@ pub mod wire;
 mod entries;
 mod exchange;
 mod incoming;
-mod index;
 mod merge;
 mod nodes;
 mod outgoing;

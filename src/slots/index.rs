@@ -1,17 +1,25 @@
 //! Slots, found by the hash of what stands in them.
 //!
-//! Owns a table that grows and shrinks in small steps (linear hashing; Litwin, 1980): it is made of many small tables, of which
-//! one is divided when they are full on the average, or two are put together. A part of the hash stands beside the slot, so that
-//! none of this looks at what is stored. Must not know what that is.
+//! Owns a table that grows and shrinks in small steps (linear hashing; Litwin, *Linear Hashing: A New Tool for File and Table
+//! Addressing*, 1980): it is made of many small buckets, of which one is divided when they have become too full on the average,
+//! or two are put together. One table of a million entries would stand still for tens of milliseconds whenever it doubles, and
+//! be half empty then. A part of the hash stands beside the slot, so that none of this looks at what is stored. Must not know
+//! what that is.
 
-use hashbrown::HashTable;
+use super::push_tightly;
 
-/// So many entries a small table has on the average at most. One that is to be divided next has twice as many: they, and the usual
-/// deviation, fit into 2048 buckets.
-const AVERAGE: usize = 850;
+/// So many places a bucket has on the average at most. One that is to be divided next has twice as many: to look through half
+/// a kilobyte that lies in one piece takes no longer than to fetch one thing from elsewhere.
+const AVERAGE: usize = 32;
 
-/// Tables shrink when less than this part of them is used.
-const SHRINK_BELOW: usize = 8;
+/// By so many places the memory of a bucket grows.
+const STEP: usize = 8;
+
+/// The index shrinks when buckets have less than this part of what they have at most.
+const SHRINK_BELOW: usize = 4;
+
+/// Buckets of one page.
+const PAGE: usize = 512;
 
 #[derive(Clone, Copy)]
 struct Place {
@@ -19,94 +27,115 @@ struct Place {
     slot: u32,
 }
 
+type Bucket = Vec<Place>;
+
 /// A map from hashes to slots; several slots may have the same hash.
 #[derive(Default)]
-pub(super) struct Index {
-    tables: Vec<HashTable<Place>>,
+pub struct Index {
+    /// All full but the last one.
+    pages: Vec<Vec<Bucket>>,
+    buckets: usize,
     len: usize,
 }
 
 impl Index {
+    /// Number of slots.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The slot with this hash that `is` the one.
-    pub(super) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
-        let hash = part(hash);
-        let table = self.tables.get(self.table_of(hash))?;
-        table.find(spread(hash), |place| place.hash == hash && is(place.slot)).map(|place| place.slot)
+    pub fn find(&self, hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let number = self.bucket_of(hash);
+        let bucket = self.pages.get(number / PAGE)?.get(number % PAGE)?;
+        bucket.iter().find(|place| place.hash == hash && is(place.slot)).map(|place| place.slot)
     }
 
     /// Adds a slot.
-    pub(super) fn insert(&mut self, hash: u64, slot: u32) {
-        if self.tables.is_empty() {
-            self.tables.reserve_exact(1);
-            self.tables.push(HashTable::new());
-        } else if self.len >= self.tables.len() * AVERAGE {
+    pub fn insert(&mut self, hash: u32, slot: u32) {
+        if self.len >= self.buckets * AVERAGE {
             self.divide();
         }
-        self.put(Place { hash: part(hash), slot });
+        self.put(Place { hash, slot });
         self.len += 1;
     }
 
     /// Removes a slot.
-    pub(super) fn remove(&mut self, hash: u64, slot: u32) {
-        let hash = part(hash);
-        let number = self.table_of(hash);
-        let Some(table) = self.tables.get_mut(number) else { return };
-        let Ok(entry) = table.find_entry(spread(hash), |place| place.slot == slot) else { return };
-        entry.remove();
-        if table.len() < table.capacity() / SHRINK_BELOW {
-            table.shrink_to(table.len() * 2, |place| spread(place.hash));
+    pub fn remove(&mut self, hash: u32, slot: u32) {
+        let number = self.bucket_of(hash);
+        if self.buckets == 0 {
+            return;
         }
+        let bucket = self.bucket(number);
+        let Some(at) = bucket.iter().position(|place| place.slot == slot) else { return };
+        bucket.swap_remove(at);
+        trim(bucket);
         self.len -= 1;
-        if self.tables.len() > 1 && self.len < self.tables.len() * AVERAGE / SHRINK_BELOW {
+        if self.buckets > 1 && self.len < self.buckets * AVERAGE / SHRINK_BELOW {
             self.put_together();
         }
     }
 
     #[cfg(test)]
-    pub(super) fn tables(&self) -> usize {
-        self.tables.len()
+    pub(super) fn buckets(&self) -> impl Iterator<Item = usize> {
+        self.pages.iter().flatten().map(Vec::capacity)
     }
 
-    /// Which table a hash belongs to: that with the number of its first bits, or the one that has not been divided yet.
-    fn table_of(&self, hash: u32) -> usize {
-        // The last bits are those that a table of its own finds its buckets by.
-        let bits = hash.reverse_bits() as usize;
-        let mask = self.tables.len().next_power_of_two() - 1;
-        let number = bits & mask;
-        if number < self.tables.len() { number } else { bits & (mask >> 1) }
+    fn bucket(&mut self, number: usize) -> &mut Bucket {
+        &mut self.pages[number / PAGE][number % PAGE]
     }
 
-    /// Which table a new one, with the next number, has its entries from.
-    fn divided_next(&self) -> usize {
-        let number = self.tables.len();
-        number - (1 << number.ilog2())
+    /// Which bucket a hash belongs to: that with the number of its last bits, or the one that has not been divided yet.
+    fn bucket_of(&self, hash: u32) -> usize {
+        let mask = self.buckets.next_power_of_two() - 1;
+        let number = hash as usize & mask;
+        if number < self.buckets { number } else { number & (mask >> 1) }
     }
 
+    /// Adds a bucket. What belongs to it is in the one whose number has the highest bit less.
     fn divide(&mut self) {
-        let divided = self.divided_next();
-        let old = std::mem::take(&mut self.tables[divided]);
-        self.tables[divided].reserve(old.len() / 2, |place| spread(place.hash));
-        self.tables.push(HashTable::with_capacity(old.len() / 2));
-        old.into_iter().for_each(|place| self.put(place));
+        if self.buckets % PAGE == 0 {
+            self.pages.push(Vec::new());
+        }
+        let page = self.buckets / PAGE;
+        let number = self.buckets;
+        push_tightly(&mut self.pages[page], PAGE, Bucket::new());
+        self.buckets += 1;
+        if number > 0 {
+            let divided = number - (1 << number.ilog2());
+            let places = std::mem::take(self.bucket(divided));
+            places.into_iter().for_each(|place| self.put(place));
+        }
     }
 
     fn put_together(&mut self) {
-        let Some(last) = self.tables.pop() else { return };
+        let page = (self.buckets - 1) / PAGE;
+        let last = self.pages[page].pop().unwrap_or_default();
+        if self.pages[page].is_empty() {
+            self.pages.pop();
+        }
+        self.buckets -= 1;
         last.into_iter().for_each(|place| self.put(place));
     }
 
     fn put(&mut self, place: Place) {
-        let number = self.table_of(place.hash);
-        self.tables[number].insert_unique(spread(place.hash), place, |place| spread(place.hash));
+        let number = self.bucket_of(place.hash);
+        let bucket = self.bucket(number);
+        if bucket.len() == bucket.capacity() {
+            bucket.reserve_exact(STEP);
+        }
+        bucket.push(place);
     }
 }
 
-/// The part of a hash that is kept. The other half is for whoever divides what there is into shards.
-fn part(hash: u64) -> u32 {
-    (hash >> 32) as u32
-}
-
-/// All 64 bits that a table wants, from the 32 that are kept.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+/// Gives back memory that is not used.
+fn trim(bucket: &mut Bucket) {
+    if bucket.capacity() >= bucket.len() + 2 * STEP {
+        bucket.shrink_to(bucket.len() + STEP);
+    }
 }

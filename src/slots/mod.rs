@@ -8,7 +8,7 @@ mod index;
 mod slab;
 
 use crate::map::HashKeys;
-use index::Index;
+pub use index::Index;
 use slab::Slab;
 
 /// So many entries are looked through without an index.
@@ -82,12 +82,27 @@ impl<T: Slot> Slots<T> {
         let is_it = |entry: &T| !entry.is_free() && is(entry);
         match &self.0 {
             Storage::Few(few) => few.iter().position(is_it).map(|slot| slot as u32),
-            Storage::Many(many) => many.index.find(hash(), |slot| many.slab.get(slot).is_some_and(&is_it)),
+            Storage::Many(many) => {
+                many.index.find(part(hash()), |slot| many.slab.get(slot).is_some_and(&is_it))
+            }
+        }
+    }
+
+    /// One above the highest slot in use, or a little more.
+    pub fn end(&self) -> u32 {
+        match &self.0 {
+            Storage::Few(few) => few.len() as u32,
+            Storage::Many(many) => many.slab.end(),
         }
     }
 
     /// Adds an entry with a key that is not there, and returns its slot.
     pub fn insert(&mut self, keys: HashKeys, entry: T) -> u32 {
+        self.insert_hashed(keys, |entry| entry.hash(keys), entry)
+    }
+
+    /// The same, with the hash of its key, which is asked for only if need be.
+    pub fn insert_hashed(&mut self, keys: HashKeys, hash: impl FnOnce(&T) -> u64, entry: T) -> u32 {
         debug_assert!(!entry.is_free());
         if let Storage::Few(few) = &mut self.0 {
             match few.iter().position(Slot::is_free) {
@@ -104,7 +119,7 @@ impl<T: Slot> Slots<T> {
         }
         match &mut self.0 {
             Storage::Few(_) => unreachable!("there were too many for that"),
-            Storage::Many(many) => many.insert(keys, entry),
+            Storage::Many(many) => many.insert(hash(&entry), entry),
         }
     }
 
@@ -117,7 +132,7 @@ impl<T: Slot> Slots<T> {
             }
             Storage::Many(many) => {
                 let entry = many.slab.remove(slot)?;
-                many.index.remove(entry.hash(keys), slot);
+                many.index.remove(part(entry.hash(keys)), slot);
                 entry
             }
         };
@@ -164,17 +179,21 @@ impl<T: Slot> Many<T> {
     fn new(keys: HashKeys, few: Vec<T>) -> Self {
         let mut index = Index::default();
         for (slot, entry) in few.iter().enumerate().filter(|(_, entry)| !entry.is_free()) {
-            index.insert(entry.hash(keys), slot as u32);
+            index.insert(part(entry.hash(keys)), slot as u32);
         }
         Many { slab: few.into(), index }
     }
 
-    fn insert(&mut self, keys: HashKeys, entry: T) -> u32 {
-        let hash = entry.hash(keys);
+    fn insert(&mut self, hash: u64, entry: T) -> u32 {
         let slot = self.slab.insert(entry);
-        self.index.insert(hash, slot);
+        self.index.insert(part(hash), slot);
         slot
     }
+}
+
+/// The part of a hash that finds a slot. The other half is for whoever divides what there is into shards.
+fn part(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 /// Adds an entry to a vector that takes memory for `most` entries at most, and for one if it has one.
