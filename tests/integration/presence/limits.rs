@@ -152,8 +152,10 @@ fn lists() {
         };
         client.call("PRESENCE.LIST lobby", error(": use PRESENCE.SCAN"));
         client.call("PRESENCE.LIST lobby JSON", error(": use PRESENCE.SCAN"));
-        client.call("PRESENCE.GET lobby dora", error(""));
+        client.call("PRESENCE.GET lobby dora", error(": use PRESENCE.SCAN"));
         client.call("PRESENCE.WHERE dora", error(""));
+        let reply = client.ask("PRESENCE.SCAN lobby 0 MATCH dora");
+        assert_eq!(reply.elements()[1].elements()[1].elements().len(), 3, "a key is shown in one piece");
         // The connection is as it was.
         client.call("PRESENCE.WHERE ann", "*1\r\n$5\r\nlobby\r\n");
     });
