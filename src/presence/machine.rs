@@ -6,6 +6,7 @@
 //! watchers see them; it says what changed ([`Presence::poll_change`]).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::dropping::Dropping;
 use super::entry::{Entry, State, Version};
@@ -155,6 +156,12 @@ impl Presence {
     /// The session of a connection.
     pub fn connection(&self, client: u64) -> SessionName {
         SessionName::Connection { life: self.life, client }
+    }
+
+    /// The session with this name; if it is known its name is shared.
+    pub fn named(&self, session: &str) -> SessionName {
+        let known = self.sessions.find_named(session).and_then(|id| self.sessions.name(id));
+        SessionName::Named(known.map_or_else(|| session.into(), Arc::clone))
     }
 
     /// The version of a member that is shown.

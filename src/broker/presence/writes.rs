@@ -177,7 +177,7 @@ impl Presence {
 fn session(machine: &Machine, whose: Whose<'_>) -> SessionName {
     match whose {
         Whose::Connection(client) => machine.connection(client),
-        Whose::Session(name) => SessionName::Named(name.into()),
+        Whose::Session(name) => machine.named(name),
     }
 }
 
