@@ -9,7 +9,9 @@
 //! - small frames are copied to the end of one buffer, large payloads are queued by reference;
 //! - a waker is handed out once, and again only after the owner has come back and found nothing to take;
 //! - while the owner *holds* ([`Outbox::hold`]), what others push waits behind the replies of the command that is
-//!   being executed.
+//!   being executed;
+//! - what is kept elsewhere for the owner to *fetch* is not in the queue and has no part in its limits: whoever keeps it
+//!   [nudges](Outbox::nudge), and the owner fetches a bounded piece whenever its socket has taken the one before.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -80,6 +82,20 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.tail.is_empty()
     }
+
+    /// Bytes of all parts and the tail.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum::<usize>() + self.tail.len()
+    }
+
+    /// Appends a frame that the owner has fetched.
+    pub fn append(&mut self, frame: Frame<'_>, protocol: Protocol) {
+        frame.append_head(&mut self.tail, protocol);
+        if let Some(shared) = frame.shared {
+            self.parts.push_back(seal(std::mem::take(&mut self.tail)));
+            self.parts.push_back(shared.clone());
+        }
+    }
 }
 
 /// What the owner finds when it looks at its outbox.
@@ -87,6 +103,8 @@ impl Batch {
 pub enum Taken {
     /// There is something to write.
     Output,
+    /// Something is kept elsewhere: it is to be fetched now, behind what there may be to write. See [`Outbox::fetched`].
+    More,
     /// Nothing to do; the waker is kept.
     Nothing,
     /// The connection must end, and everything that was still to be written is taken.
@@ -117,18 +135,22 @@ struct State {
     waker: Option<Waker>,
     /// Bytes that the owner has taken and the socket has not.
     unwritten: usize,
+    /// How many of the last of them, at most, were fetched and are in no limit.
+    fetched: usize,
     /// Size of the last batch, the guess for the next one.
     last_batch: u32,
     protocol: Protocol,
     /// The owner waits for the socket, not for more output.
     blocked: bool,
+    /// There is something to fetch.
+    more: bool,
     closed: Option<CloseReason>,
     /// Since when the queue is above the soft limit, without a break.
     soft_since: Option<Duration>,
     /// Since when the socket has taken nothing although output waits.
     stalled_since: Option<Duration>,
     /// Receivers reached by a fan-out that the owner waits for.
-    delivered: Option<u64>,
+    delivered: Option<u32>,
 }
 
 #[derive(Default)]
@@ -219,7 +241,7 @@ impl State {
 
     /// Redis `checkClientOutputBufferLimits`: at the hard limit, or at the soft one for longer than allowed.
     fn exceeds(&mut self, limit: &OutputLimit, now: Now) -> bool {
-        let waiting = self.waiting() as u64;
+        let waiting = (self.waiting() - self.fetched.min(self.unwritten)) as u64;
         if limit.hard_bytes != 0 && waiting >= limit.hard_bytes {
             return true;
         }
@@ -319,15 +341,38 @@ impl Outbox {
         }
     }
 
+    /// Notes that something is kept elsewhere for the owner to fetch. Whoever calls must see to it that the waker is
+    /// called.
+    #[must_use]
+    pub fn nudge(&self) -> Option<Waker> {
+        let mut state = self.state.lock();
+        state.more = true;
+        // Who holds looks again when it has let go.
+        if state.held.is_some() { None } else { state.wake_for_output() }
+    }
+
+    /// For the owner: it was told [`Taken::More`], and so many bytes that it has fetched stand at the end of the batch.
+    /// `more`: there is another piece to fetch when they are written.
+    pub fn fetched(&self, bytes: usize, more: bool) {
+        let mut state = self.state.lock();
+        state.unwritten += bytes;
+        state.fetched = bytes;
+        state.more |= more;
+    }
+
     /// For the owner: moves what is queued into `batch`, which must be empty, and forgets what it took before as
     /// written. If there is nothing the waker is kept for the next push.
+    ///
+    /// Nothing is to be fetched while the owner holds, as it would come before the replies.
     pub fn take(&self, batch: &mut Batch, waker: &Waker) -> Taken {
         debug_assert!(batch.is_empty(), "the batch before must be written first");
         let mut state = self.state.lock();
         let state = &mut *state;
         state.unwritten = state.queue.bytes;
+        state.fetched = 0;
         state.blocked = false;
         state.stalled_since = None;
+        let fetches = state.more && state.held.is_none() && state.closed.is_none();
         if state.queue.bytes > 0 {
             state.last_batch = state.queue.bytes as u32;
             state.queue.bytes = 0;
@@ -335,6 +380,12 @@ impl Outbox {
             if let Some(large) = state.queue.large.take() {
                 batch.parts = large.parts;
             }
+        }
+        if fetches {
+            state.more = false;
+            return Taken::More;
+        }
+        if !batch.is_empty() {
             return Taken::Output;
         }
         // Buffers that have been written are given back before the connection goes idle.
@@ -428,7 +479,7 @@ impl Outbox {
     #[must_use]
     pub fn complete(&self, receivers: u64) -> Option<Waker> {
         let mut state = self.state.lock();
-        state.delivered = Some(receivers);
+        state.delivered = Some(u32::try_from(receivers).unwrap_or(u32::MAX));
         state.waker.take()
     }
 
@@ -439,7 +490,7 @@ impl Outbox {
 
     /// For the owner: the result of the fan-out it waits for.
     pub fn take_completion(&self) -> Option<u64> {
-        self.state.lock().delivered.take()
+        self.state.lock().delivered.take().map(u64::from)
     }
 }
 

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use crate::broker::Broker;
 use crate::broker::clients::Client;
 use crate::broker::configuration::Snapshot;
+use crate::broker::presence::hooks;
 use crate::config::{Config, OutputLimit};
 use crate::outbox::Outbox;
 use crate::pubsub::{Kind, Subscribed};
 use crate::resp::Protocol;
+use crate::resp::push::Frame;
 use crate::resp::request::Limits;
 use crate::sync::atomic::Ordering;
 
@@ -213,6 +215,12 @@ impl Session {
             self.client.set_subscriptions(kind, 0);
         }
         subscribed
+    }
+
+    /// Fetches about `bytes_most` of the messages that are kept for the client outside its outbox, at least one if there is
+    /// one. Returns whether another can be fetched now; when there is one later the outbox is nudged.
+    pub fn fetch(&self, broker: &Broker, bytes_most: usize, take: &mut dyn FnMut(Frame<'_>)) -> bool {
+        hooks::fetch(broker, self, bytes_most, take)
     }
 
     fn note_subscriptions(&mut self, broker: &Broker, kind: Kind) {

@@ -7,6 +7,8 @@
 //!
 //! Lock order: the machine, then a shard of topics, then a shard of places. Who only reads takes one of the latter two.
 
+pub mod hooks;
+
 mod reads;
 mod writes;
 
