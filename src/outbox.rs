@@ -13,21 +13,19 @@
 //! - what is kept elsewhere for the owner to *fetch* is not in the queue and has no part in its limits: whoever keeps it
 //!   [nudges](Outbox::nudge), and the owner fetches a bounded piece whenever its socket has taken the one before.
 
-use std::collections::VecDeque;
+mod queue;
+
 use std::task::Waker;
 use std::time::Duration;
 
-use bytes::Bytes;
+pub use queue::Batch;
 
 use crate::config::OutputLimit;
 use crate::resp::Protocol;
 use crate::resp::push::Frame;
 use crate::sync::Mutex;
 use crate::time::Now;
-
-/// The first push to an empty buffer reserves what the batch before took, up to this many bytes: a busy
-/// connection's buffer is allocated once per batch, and an idle one has none.
-const RESERVED_BYTES_MAX: usize = 64 * 1024;
+use queue::Queue;
 
 /// Why a connection must end. The first reason given stays, but for [`CloseReason::Shutdown`], which any other replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,36 +66,6 @@ pub enum Refused {
     Closed,
 }
 
-/// What the owner takes from the queue, and writes in order: first the parts, then the tail.
-#[derive(Default)]
-pub struct Batch {
-    /// Large payloads and what stood between them.
-    pub parts: VecDeque<Bytes>,
-    /// Everything behind the last part.
-    pub tail: Vec<u8>,
-}
-
-impl Batch {
-    /// Whether all of it is written.
-    pub fn is_empty(&self) -> bool {
-        self.parts.is_empty() && self.tail.is_empty()
-    }
-
-    /// Bytes of all parts and the tail.
-    pub fn len(&self) -> usize {
-        self.parts.iter().map(Bytes::len).sum::<usize>() + self.tail.len()
-    }
-
-    /// Appends a frame that the owner has fetched.
-    pub fn append(&mut self, frame: Frame<'_>, protocol: Protocol) {
-        frame.append_head(&mut self.tail, protocol);
-        if let Some(shared) = frame.shared {
-            self.parts.push_back(seal(std::mem::take(&mut self.tail)));
-            self.parts.push_back(shared.clone());
-        }
-    }
-}
-
 /// What the owner finds when it looks at its outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -135,8 +103,10 @@ struct State {
     waker: Option<Waker>,
     /// Bytes that the owner has taken and the socket has not.
     unwritten: usize,
-    /// How many of the last of them, at most, were fetched and are in no limit.
-    fetched: usize,
+    /// How many of them, at most, are in no limit.
+    unwritten_free: u32,
+    /// The same of those that are queued.
+    queued_free: u32,
     /// Size of the last batch, the guess for the next one.
     last_batch: u32,
     protocol: Protocol,
@@ -153,74 +123,9 @@ struct State {
     delivered: Option<u32>,
 }
 
-#[derive(Default)]
-struct Queue {
-    /// Rarely there: most messages are small.
-    large: Option<Box<Large>>,
-    tail: Vec<u8>,
-    bytes: usize,
-}
-
-/// Large payloads and what stands between them.
-#[derive(Default)]
-struct Large {
-    parts: VecDeque<Bytes>,
-}
-
-impl Queue {
-    fn append(&mut self, frame: Frame<'_>, protocol: Protocol, expected: usize) {
-        // What precedes a large payload is sealed at once and must not keep room for more.
-        self.reserve(frame.head.len(), if frame.shared.is_some() { 0 } else { expected });
-        frame.append_head(&mut self.tail, protocol);
-        if let Some(shared) = frame.shared {
-            self.share(shared.clone());
-        }
-        self.bytes += frame.len();
-    }
-
-    fn append_bytes(&mut self, bytes: &[u8], expected: usize) {
-        self.reserve(bytes.len(), expected);
-        self.tail.extend_from_slice(bytes);
-        self.bytes += bytes.len();
-    }
-
-    fn reserve(&mut self, length: usize, expected: usize) {
-        if self.tail.capacity() == 0 {
-            self.tail.reserve_exact(length.max(expected.min(RESERVED_BYTES_MAX)));
-        }
-    }
-
-    fn pieces(&self) -> usize {
-        self.large.as_ref().map_or(0, |large| large.parts.len()) + usize::from(!self.tail.is_empty())
-    }
-
-    /// Queues a reference behind what has been copied so far.
-    fn share(&mut self, shared: Bytes) {
-        let parts = &mut self.large.get_or_insert_default().parts;
-        if !self.tail.is_empty() {
-            parts.push_back(seal(std::mem::take(&mut self.tail)));
-        }
-        parts.push_back(shared);
-    }
-
-    fn append_queue(&mut self, mut other: Queue) {
-        if let Some(large) = other.large.take() {
-            for part in large.parts {
-                self.share(part);
-            }
-        }
-        if self.tail.is_empty() {
-            self.tail = other.tail;
-        } else {
-            self.tail.extend_from_slice(&other.tail);
-        }
-        self.bytes += other.bytes;
-    }
-}
-
-/// The bytes without the room that was reserved behind them: they may wait for as long as the client does not read.
-fn seal(bytes: Vec<u8>) -> Bytes {
-    if bytes.capacity() > bytes.len() * 2 { Bytes::copy_from_slice(&bytes) } else { Bytes::from(bytes) }
+/// A count of bytes in four bytes, where more need not be told apart.
+fn clamped(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 impl State {
@@ -232,8 +137,17 @@ impl State {
         self.queued() + self.unwritten
     }
 
+    fn append(&mut self, frame: Frame<'_>) {
+        let queue = match self.held.as_deref_mut() {
+            Some(held) => held,
+            None => &mut self.queue,
+        };
+        queue.append(frame, self.protocol, self.last_batch as usize);
+    }
+
     fn discard(&mut self) {
         self.queue = Queue::default();
+        self.queued_free = 0;
         if self.held.is_some() {
             self.held = Some(Box::default());
         }
@@ -241,7 +155,8 @@ impl State {
 
     /// Redis `checkClientOutputBufferLimits`: at the hard limit, or at the soft one for longer than allowed.
     fn exceeds(&mut self, limit: &OutputLimit, now: Now) -> bool {
-        let waiting = (self.waiting() - self.fetched.min(self.unwritten)) as u64;
+        let free = self.queued_free as usize + self.unwritten.min(self.unwritten_free as usize);
+        let waiting = self.waiting().saturating_sub(free) as u64;
         if limit.hard_bytes != 0 && waiting >= limit.hard_bytes {
             return true;
         }
@@ -263,6 +178,10 @@ impl State {
     fn overflow(&mut self) -> Option<Waker> {
         self.discard();
         self.close(CloseReason::OutputLimit)
+    }
+
+    fn pushed(&mut self) -> Pushed {
+        self.wake_for_output().map_or(Pushed::Queued, Pushed::Wake)
     }
 
     /// The waker, unless the owner waits for the socket and has no use for more output.
@@ -289,18 +208,27 @@ impl Outbox {
         if state.closed.is_some() {
             return Pushed::Closed;
         }
-        let queue = match state.held.as_deref_mut() {
-            Some(held) => held,
-            None => &mut state.queue,
-        };
-        queue.append(frame, state.protocol, state.last_batch as usize);
+        state.append(frame);
         if state.exceeds(limit, now) {
             return Pushed::Overflow(state.overflow());
         }
-        match state.wake_for_output() {
-            Some(waker) => Pushed::Wake(waker),
-            None => Pushed::Queued,
+        state.pushed()
+    }
+
+    /// Appends a frame that the client can do without, which is in no limit. Nothing is returned, and the frame is
+    /// lost, if more than `backlog` bytes wait.
+    pub fn push_if_room(&self, frame: Frame<'_>, backlog: usize) -> Option<Pushed> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if state.closed.is_some() {
+            return Some(Pushed::Closed);
         }
+        if state.waiting() > backlog {
+            return None;
+        }
+        state.queued_free = state.queued_free.saturating_add(clamped(frame.len()));
+        state.append(frame);
+        Some(state.pushed())
     }
 
     /// Appends encoded replies, before anything that is held. For the owner.
@@ -356,7 +284,7 @@ impl Outbox {
     pub fn fetched(&self, bytes: usize, more: bool) {
         let mut state = self.state.lock();
         state.unwritten += bytes;
-        state.fetched = bytes;
+        state.unwritten_free = state.unwritten_free.saturating_add(clamped(bytes));
         state.more |= more;
     }
 
@@ -369,17 +297,15 @@ impl Outbox {
         let mut state = self.state.lock();
         let state = &mut *state;
         state.unwritten = state.queue.bytes;
-        state.fetched = 0;
+        // What is held stays queued, and so do as many of these as there is no room for.
+        state.unwritten_free = state.queued_free.min(clamped(state.queue.bytes));
+        state.queued_free -= state.unwritten_free;
         state.blocked = false;
         state.stalled_since = None;
         let fetches = state.more && state.held.is_none() && state.closed.is_none();
         if state.queue.bytes > 0 {
-            state.last_batch = state.queue.bytes as u32;
-            state.queue.bytes = 0;
-            std::mem::swap(&mut batch.tail, &mut state.queue.tail);
-            if let Some(large) = state.queue.large.take() {
-                batch.parts = large.parts;
-            }
+            state.last_batch = clamped(state.queue.bytes);
+            state.queue.move_into(batch);
         }
         if fetches {
             state.more = false;
@@ -390,7 +316,7 @@ impl Outbox {
         }
         // Buffers that have been written are given back before the connection goes idle.
         batch.tail = Vec::new();
-        state.queue.tail = Vec::new();
+        state.queue.shrink();
         if let Some(reason) = state.closed {
             return Taken::Closed(reason);
         }

@@ -55,9 +55,11 @@ fn fan_out(shared: &Shared, now: Now, ready: &mut VecDeque<Waker>, overflowed: &
         frame: &mut frame,
         budget: FANOUT_BUDGET,
         delivered: 0,
+        lost: 0,
     };
     let more = shared.broker.subscriptions.continue_fanout(&mut delivery);
     shared.broker.stats.add(0, Counter::MessagesDelivered, delivery.delivered);
+    shared.broker.stats.add(0, Counter::PresenceDiffsLost, delivery.lost);
     shared.broker.report_overflows(overflowed);
     more
 }

@@ -18,6 +18,9 @@ mod refused;
 // How much there may be.
 mod limits;
 
+// The channels on which only the server speaks.
+mod reserved;
+
 use crate::support::{Client, Protocol, encode};
 
 const OURS: &str = "Redis does not know who is present";
