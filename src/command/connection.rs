@@ -241,7 +241,7 @@ struct ResetRest;
 impl Resume for ResetRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
         for kind in Kind::ALL {
-            context.session.unsubscribe_some(context.broker, kind, NAMES_PER_TURN, |_, _| ());
+            context.session.unsubscribe_some(context.broker, context.now, kind, NAMES_PER_TURN, |_, _| ());
         }
         if context.session.is_subscribed() {
             return Ok(Progress::Yield);

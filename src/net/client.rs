@@ -471,12 +471,11 @@ impl<S> Drop for Connection<S> {
 }
 
 impl<S> Connection<S> {
-    /// Gives up all subscriptions, many of them in turns of the flush task.
+    /// Gives up all subscriptions, many of them in turns of the flush task, and the members that live as long as this.
     fn leave(&mut self) {
-        if let Some(subscribed) = self.interpreter.session.take_subscriptions(&self.shared.broker)
-            && self.shared.broker.leave(subscribed)
-        {
+        if self.shared.broker.leave(self.shared.clock.now(), &mut self.interpreter.session) {
             self.shared.flush.notify_one();
         }
+        self.note_presence();
     }
 }
