@@ -198,11 +198,12 @@ impl Session {
 
     /// Unsubscribes from one name. When it returns nothing is delivered from there any more.
     pub fn unsubscribe(&mut self, broker: &Broker, now: Now, kind: Kind, name: &[u8]) {
+        let listener = Listener::of(self);
         if let Some(subscribed) = self.subscribed.as_deref_mut() {
             let before = subscribed.len(kind);
             broker.subscriptions.unsubscribe(kind, name, subscribed);
             if kind == Kind::Channel && subscribed.len(kind) < before {
-                Listener::of(self).ended(broker, now, name, Detach::Named);
+                listener.ended(broker, now, name, Detach::Named);
             }
             self.note_subscriptions(broker, kind);
         }

@@ -8,7 +8,7 @@ use super::each::for_each_argument;
 use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
 use super::{Context, Error, Flow, Progress, Resume, Workspace, flush, presence, resume_now};
-use crate::outbox::Refused;
+use crate::outbox::{Pushed, Refused};
 use crate::pubsub::Kind;
 use crate::resp::reply::Reply;
 use crate::resp::request::Request;
@@ -169,8 +169,11 @@ fn subscribe_one(context: &mut Context<'_>, name: &[u8], kind: Kind) {
             reply.clear();
         }
     });
-    if is_new && kind == Kind::Channel {
-        context.session.listen(context.broker, context.now, name);
+    if is_new
+        && kind == Kind::Channel
+        && let Some(Pushed::Overflow(_)) = context.session.listen(context.broker, context.now, name)
+    {
+        context.workspace.overflowed.push(context.session.id());
     }
 }
 
@@ -213,13 +216,19 @@ impl Resume for UnsubscribeAll {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
         let protocol = context.session.protocol;
         let reply = &mut context.workspace.reply;
-        context.session.unsubscribe_some(context.broker, context.now, self.kind, NAMES_PER_TURN, |name, count| {
-            let mut writer = Reply::new(reply, protocol);
-            writer.push(3);
-            writer.bulk(confirmation(self.kind, false));
-            writer.bulk(name);
-            writer.integer(count as i64);
-        });
+        context.session.unsubscribe_some(
+            context.broker,
+            context.now,
+            self.kind,
+            NAMES_PER_TURN,
+            |name, count| {
+                let mut writer = Reply::new(reply, protocol);
+                writer.push(3);
+                writer.bulk(confirmation(self.kind, false));
+                writer.bulk(name);
+                writer.integer(count as i64);
+            },
+        );
         if !context.executing {
             flush(context.session, context.workspace, context.now);
         }

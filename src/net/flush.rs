@@ -27,6 +27,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             let begin = shared.clock.now();
             let more_fanouts = fan_out(&shared, begin, &mut ready, &mut overflowed);
             let more_cleanup = shared.broker.clean_up(begin);
+            shared.note_presence();
             shared.broker.note_turn(0, begin, shared.clock.since(begin));
             while !ready.is_empty() {
                 let wakes = ready.len().min(WAKES_PER_TURN);
