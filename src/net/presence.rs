@@ -15,6 +15,10 @@ use super::Shared;
 use super::client::WAKES_PER_TURN;
 use super::transport::entropy;
 
+/// Milliseconds that a turn may come late because much is to be done. When it is later, this process has stood still: it was
+/// stopped, or its machine was, and who was to come back meanwhile could not.
+const LATE_MS_MAX: u64 = 1000;
+
 /// Runs for as long as the server.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut ready = VecDeque::new();
@@ -39,5 +43,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
         ready = VecDeque::new();
         let left = turn.next_ms.saturating_sub(shared.clock.now().monotonic_ms());
         let _ = timeout(Duration::from_millis(left), shared.presence.notified()).await;
+        let late_ms = shared.clock.now().monotonic_ms().saturating_sub(turn.next_ms);
+        if late_ms > LATE_MS_MAX {
+            shared.broker.presence.handle_lag(late_ms);
+        }
     }
 }

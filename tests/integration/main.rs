@@ -13,9 +13,6 @@ mod protocol;
 // Subscribing, publishing, asking who listens: replies, order, subscribed mode, large numbers.
 mod pubsub;
 
-// Who is present: its channels, its commands, and what they live as long as.
-mod presence;
-
 // One connection: HELLO, AUTH, RESET, its name, what CLIENT and INFO tell, how it is ended.
 mod connection;
 

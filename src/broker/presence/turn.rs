@@ -70,6 +70,11 @@ impl Presence {
         self.has_work.load(Ordering::Relaxed) && self.has_work.swap(false, Ordering::AcqRel)
     }
 
+    /// This process has stood still for so long.
+    pub fn handle_lag(&self, lag_ms: u64) {
+        self.machine.lock().handle_lag(lag_ms);
+    }
+
     /// A turn of the machine.
     fn advance(&self, now: Now, random: u64) -> Turn {
         let mut machine = self.machine.lock();
