@@ -1,6 +1,8 @@
 //! What members live as long as: the connection that tracked them, or a session whose channel somebody is subscribed to.
 
-use crate::support::{Client, Protocol, Server, both_protocols, both_protocols_with, differs_from_oracle, eventually, message};
+use crate::support::{
+    Client, Protocol, Server, both_protocols, both_protocols_with, differs_from_oracle, eventually, message,
+};
 
 const SESSION: &str = "__presence_session__:s";
 /// Nothing is given up while a test runs.
