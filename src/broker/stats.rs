@@ -30,6 +30,9 @@ pub enum Counter {
     MessagesPublished,
     /// Messages queued for a subscriber, one for each. (INFO `pubsub_messages_delivered`.)
     MessagesDelivered,
+    /// Changes of topics that a pattern's subscriber was not sent because too much waited for it, one for each; all of a
+    /// topic's count as one. (INFO `presence_diffs_lost`.)
+    PresenceDiffsLost,
     /// Clients closed at `client-output-buffer-limit`. (INFO `client_output_buffer_limit_disconnections`.)
     OutputLimitDisconnections,
     /// Clients closed at `client-query-buffer-limit`. (INFO `client_query_buffer_limit_disconnections`.)

@@ -227,10 +227,10 @@ impl Presence {
     /// A member is not present any more. `after`: not before the version with this ref. Returns whether it was shown.
     pub fn untrack(&mut self, now: Now, member: Member, after: Option<Stamp>) -> bool {
         after.into_iter().for_each(|after| self.clock.observe(after));
-        self.untrack_name(now, &member.into())
+        self.untrack_name(now, &member.into(), Reason::Untrack)
     }
 
-    pub(super) fn untrack_name(&mut self, now: Now, name: &Name) -> bool {
+    pub(super) fn untrack_name(&mut self, now: Now, name: &Name, reason: Reason) -> bool {
         let Some(member) = name.member() else { return false };
         let was_shown = self.shown(name).is_some();
         let is_named = matches!(member.session, SessionName::Named(_));
@@ -240,7 +240,7 @@ impl Presence {
         } else if !is_named {
             self.replica.remove(now.monotonic_ms(), name);
         }
-        self.settle(now, name, Reason::Untrack);
+        self.settle(now, name, reason);
         was_shown
     }
 

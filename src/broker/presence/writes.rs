@@ -131,6 +131,11 @@ impl Presence {
         machine.begin_removal(session(&machine, whose), topic)
     }
 
+    /// Begins to remove the members that live as long as the connection of this client. (RESET.)
+    pub fn begin_reset(&self, client: u64) -> Removal {
+        self.machine.lock().begin_reset(client)
+    }
+
     /// Goes on, at most `budget` members looked at. Returns whether these were the last.
     pub fn continue_removal(&self, now: Now, removal: &mut Removal, budget: usize) -> bool {
         let mut machine = self.machine.lock();

@@ -3,7 +3,7 @@
 //! Owns their syntax and replies.
 
 use super::arguments::{Name, Word, Words, invalid, is_meta, meta};
-use crate::broker::presence::Limits;
+use crate::broker::presence::{Limits, Whose};
 
 use crate::command::{Context, Error, Flow, PresenceError, Progress, Resume, resume_now};
 use crate::presence::{MetaChange, Refusal, Removal, Stamp};
@@ -24,6 +24,7 @@ pub(super) fn track(context: &mut Context<'_>, request: Request<'_>) -> Result<F
     let meta = if has_meta { meta(context, request.argument(3))? } else { Default::default() };
     let limits = Limits::of(context.session.config());
     let tracked = context.broker.presence.track(context.now, target, meta, words.has(Word::Nx), limits);
+    context.session.has_members |= tracked.is_ok() && matches!(target.whose, Whose::Connection(_));
     reply_ref(context, tracked)
 }
 
