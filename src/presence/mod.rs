@@ -5,6 +5,7 @@
 
 mod crowd;
 pub mod entry;
+pub mod events;
 pub mod group;
 mod json;
 pub mod meta;
