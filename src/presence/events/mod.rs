@@ -29,7 +29,7 @@ use bytes::Bytes;
 use self::pending::{Batch, Pending};
 use self::ring::Ring;
 use self::state::{Building, State};
-use self::watches::{Position, Watch, Watches};
+use self::watches::{Position, Watch, Watches, hash_of};
 use super::group::Group;
 use super::{Entry, Name, Reason};
 use crate::map::HashKeys;
@@ -41,6 +41,8 @@ pub const PIECE_BYTES: usize = 64 * 1024;
 const STATE_KEPT_MS: u64 = 1_000;
 /// Up to so many bytes of a state cost less than to explain why it is followed by diffs at once.
 const SMALL_STATE_BYTES: u64 = 64 * 1024;
+/// So many slots of watches are looked at before the budget is.
+const WATCHES_AT_ONCE: usize = 64;
 /// So many bytes written cost as much as to look at a member.
 const BYTES_PER_UNIT: usize = 256;
 
@@ -68,6 +70,8 @@ pub struct Place {
 
 /// Somebody who watches topics.
 pub trait Watcher: Send + Sync {
+    /// No other one has this id at the same time.
+    fn id(&self) -> u64;
     /// There is something to take. Returns whom to wake.
     fn ready(&self, place: Place) -> Option<Waker>;
     /// It is owed so many bytes of diffs more. Returns the sum over all topics.
@@ -103,8 +107,8 @@ pub struct Turn<'a> {
     pub budget: usize,
     /// Whom to wake.
     pub wakes: &'a mut VecDeque<Waker>,
-    /// Is shown each diff, with its topic.
-    pub diff: &'a mut dyn FnMut(&str, &Bytes),
+    /// Gets each diff, with its topic, for those who listen by a pattern; nothing if nobody does.
+    pub diffs: Option<&'a mut Vec<(Arc<str>, Bytes)>>,
     /// What has happened.
     pub tally: &'a mut Tally,
 }
@@ -138,6 +142,8 @@ pub struct Events {
     /// One of them has to have a new one.
     is_wanted: bool,
     pass: Pass,
+    /// When the shard means to come back to it.
+    pub(super) scheduled: Option<u64>,
 }
 
 /// A walk along all watches, to tell them that there is something.
@@ -172,6 +178,7 @@ impl Events {
             waiting: 0,
             is_wanted: false,
             pass: Pass::default(),
+            scheduled: None,
         }
     }
 
@@ -180,14 +187,14 @@ impl Events {
         self.ring.next() - 1
     }
 
-    /// How many watch.
-    pub fn watches(&self) -> usize {
-        self.watches.len()
-    }
-
     /// Whether all that has changed is told.
     pub fn is_told(&self) -> bool {
         self.pending.is_empty() && self.batch.is_none()
+    }
+
+    /// Whether nobody watches.
+    pub fn is_unwatched(&self) -> bool {
+        self.watches.is_empty()
     }
 
     /// Bytes of diffs and states that are kept, of states that are being taken only the last one.
@@ -228,7 +235,7 @@ impl Events {
         let position = Position::Waiting { seq: self.seq_wanted(settings), again: false };
         let watch = Watch { watcher, position, at: 0, owed_to: 0, is_ready: false };
         self.waiting += 1;
-        let slot = self.watches.insert(watch);
+        let slot = self.watches.insert(self.keys, Some(watch));
         (slot, self.nudge(Place { shard, topic, watch: slot }))
     }
 
@@ -236,7 +243,7 @@ impl Events {
     fn nudge(&mut self, place: Place) -> Option<Waker> {
         let (kept, coming) = (self.kept(), self.coming());
         let next = self.ring.next();
-        let watch = self.watches.get_mut(place.watch)?;
+        let watch = self.watches.get_mut(place.watch)?.as_mut()?;
         match watch.position {
             Position::Waiting { seq, .. } if !watch.is_ready && kept.is_none_or(|kept| kept < seq) => {
                 self.is_wanted |= coming.is_none_or(|coming| coming < seq);
@@ -247,9 +254,10 @@ impl Events {
         }
     }
 
-    /// A watch ends: nothing more is taken by it.
-    pub fn unwatch(&mut self, slot: u32) {
-        let Some(watch) = self.watches.remove(slot) else { return };
+    /// A watcher does not watch any more: it takes nothing more. Returns the slot that its watch had.
+    pub fn unwatch(&mut self, watcher: u64) -> Option<u32> {
+        let slot = self.find(watcher)?;
+        let watch = self.watches.remove(self.keys, slot).flatten()?;
         match watch.position {
             Position::Waiting { .. } => self.waiting -= 1,
             Position::Reading(..) | Position::Following => {
@@ -264,10 +272,18 @@ impl Events {
             (self.state, self.pass) = (None, Pass::default());
         }
         self.trim();
+        Some(slot)
+    }
+
+    /// The slot of a watcher's watch.
+    pub fn find(&self, watcher: u64) -> Option<u32> {
+        let is_its =
+            |watch: &Option<Watch>| watch.as_ref().is_some_and(|watch| watch.watcher.id() == watcher);
+        self.watches.find(|| hash_of(watcher, self.keys), is_its)
     }
 
     /// Does a part of what is due.
-    pub fn step(&mut self, topic: &str, groups: &Slots<Group>, place: (u16, u32), turn: &mut Turn<'_>) {
+    pub fn step(&mut self, topic: &Arc<str>, groups: &Slots<Group>, place: (u16, u32), turn: &mut Turn<'_>) {
         self.close_window(turn);
         self.begin_state();
         // Each kind of work gets its part of the budget, so that none waits for another for ever.
@@ -311,13 +327,15 @@ impl Events {
     }
 
     /// Encodes diffs.
-    fn tell(&mut self, topic: &str, turn: &mut Turn<'_>) {
+    fn tell(&mut self, topic: &Arc<str>, turn: &mut Turn<'_>) {
         while let Some(batch) = &mut self.batch {
             let seq = self.ring.next();
             let (message, is_all) = batch.next_message(topic, seq, turn.settings, &mut turn.budget);
             let is_message = message.is_some();
             if let Some(message) = message {
-                (turn.diff)(topic, &message);
+                if let Some(diffs) = &mut turn.diffs {
+                    diffs.push((Arc::clone(topic), message.clone()));
+                }
                 turn.tally.diffs += 1;
                 self.ring.push(message);
                 self.pass.want();
@@ -336,27 +354,30 @@ impl Events {
 
     /// Tells watches that there is something.
     fn pass(&mut self, (shard, topic): (u16, u32), turn: &mut Turn<'_>) {
+        let mut slots = Vec::new();
         while self.pass.is_under_way && turn.budget > 0 {
-            turn.budget -= 1;
-            let slot = self.pass.cursor;
-            if slot >= self.watches.end() {
-                self.pass = Pass { is_under_way: self.pass.again, again: false, cursor: 0 };
-                continue;
+            let most = turn.budget.min(WATCHES_AT_ONCE);
+            turn.budget -= most;
+            let next = self.watches.visit(self.pass.cursor, most, |slot, _| slots.push(slot));
+            for slot in slots.drain(..) {
+                let place = Place { shard, topic, watch: slot };
+                let gives_up = self.charge(slot, turn.settings);
+                let Some(Some(watch)) = self.watches.get_mut(slot) else { continue };
+                // Who has to take a state is asked to come, and has one made when it does.
+                let wake = if gives_up { watch.announce(place) } else { self.nudge(place) };
+                turn.wakes.extend(wake);
             }
-            self.pass.cursor += 1;
-            let place = Place { shard, topic, watch: slot };
-            let gives_up = self.charge(slot, turn.settings);
-            let Some(watch) = self.watches.get_mut(slot) else { continue };
-            // Who has to take a state is asked to come, and has one made when it does.
-            let wake = if gives_up { watch.announce(place) } else { self.nudge(place) };
-            turn.wakes.extend(wake);
+            match next {
+                Some(next) => self.pass.cursor = next,
+                None => self.pass = Pass { is_under_way: self.pass.again, again: false, cursor: 0 },
+            }
         }
     }
 
     /// Notes what a watcher is owed since diffs were made. Returns whether that is too much: it is to take a state instead.
     fn charge(&mut self, slot: u32, settings: Settings) -> bool {
         let seq = self.seq_wanted(settings);
-        let Some(watch) = self.watches.get_mut(slot) else { return false };
+        let Some(Some(watch)) = self.watches.get_mut(slot) else { return false };
         let added = self.ring.end().saturating_sub(watch.owed_to);
         let allowance = match &watch.position {
             Position::Waiting { .. } => return false,
@@ -395,11 +416,11 @@ impl Events {
     }
 
     /// Gives a watcher what it has room for. Returns whether there is more.
-    pub fn take(&mut self, slot: u32, watcher: &Arc<dyn Watcher>, taker: &mut Taker<'_>) -> bool {
+    pub fn take(&mut self, slot: u32, watcher: u64, taker: &mut Taker<'_>) -> bool {
         let coming = self.coming();
-        let Some(watch) = self.watches.get_mut(slot) else { return false };
+        let Some(Some(watch)) = self.watches.get_mut(slot) else { return false };
         // A slot that has changed hands.
-        if !std::ptr::addr_eq(Arc::as_ptr(&watch.watcher), Arc::as_ptr(watcher)) {
+        if watch.watcher.id() != watcher {
             return false;
         }
         if let Position::Waiting { seq, again } = watch.position {

@@ -21,13 +21,17 @@ const KEYED: HashKeys = HashKeys::new([1, 2]);
 /// Metas by key, each by its ref.
 type Content = BTreeMap<String, BTreeMap<String, u64>>;
 
-#[derive(Default)]
 struct Reader {
+    id: u64,
     ready: Mutex<BTreeSet<Place>>,
     owed: AtomicU64,
 }
 
 impl Watcher for Reader {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
     fn ready(&self, place: Place) -> Option<Waker> {
         assert!(self.ready.lock().unwrap().insert(place), "told twice");
         None
@@ -219,14 +223,14 @@ impl Topic {
             settings: SETTINGS,
             budget,
             wakes: &mut VecDeque::new(),
-            diff: &mut |_, message| diffs.push(message.clone()),
+            diffs: Some(&mut diffs),
             tally,
         };
-        self.events.step("lob\"by", &self.groups, (3, self.number), &mut turn);
+        self.events.step(&"lob\"by".into(), &self.groups, (3, self.number), &mut turn);
         if self.events.batch.is_none() {
             self.truths.entry(self.events.seq()).or_insert_with(|| self.told.clone());
         }
-        diffs.iter().for_each(|diff| self.pattern.read(diff, &self.truths));
+        diffs.iter().for_each(|(_, diff)| self.pattern.read(diff, &self.truths));
     }
 }
 
@@ -249,7 +253,7 @@ impl Client {
 
     fn unwatch(&mut self, topic: &mut Topic) {
         if let Some((watch, _)) = self.watches.remove(&topic.number) {
-            topic.events.unwatch(watch);
+            assert_eq!(topic.events.unwatch(self.reader.id), Some(watch));
             self.reader.ready.lock().unwrap().remove(&Place { shard: 3, topic: topic.number, watch });
         }
     }
@@ -263,7 +267,7 @@ impl Client {
         let truths = &topic.truths;
         let mut sink = |message: &Bytes| view.read(message, truths);
         let mut taker = Taker { room, sink: &mut sink, tally };
-        if topic.events.take(place.watch, &(self.reader.clone() as Arc<dyn Watcher>), &mut taker) {
+        if topic.events.take(place.watch, self.reader.id, &mut taker) {
             assert!(self.reader.ready.lock().unwrap().insert(place));
         }
         true
@@ -310,7 +314,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let client = |_| Client { reader: Arc::default(), watches: BTreeMap::new() };
+        let reader = |id| Reader { id, ready: Mutex::default(), owed: AtomicU64::new(0) };
+        let client = |id| Client { reader: Arc::new(reader(id)), watches: BTreeMap::new() };
         World {
             topics: [Topic::new(0), Topic::new(1)],
             clients: [0, 1, 2].map(client),
@@ -347,11 +352,10 @@ impl World {
         for topic in &self.topics {
             let events = &topic.events;
             let mut waiting = 0;
-            for watch in (0..events.watches.end()).filter_map(|slot| events.watches.get(slot)) {
-                let is_its = |client: &Client| {
-                    std::ptr::addr_eq(Arc::as_ptr(&client.reader), Arc::as_ptr(&watch.watcher))
-                };
-                let client = self.clients.iter().position(is_its).unwrap();
+            let mut slots = Vec::new();
+            events.watches.visit(0, usize::MAX, |slot, _| slots.push(slot));
+            for watch in slots.into_iter().filter_map(|slot| events.watches.get(slot)?.as_ref()) {
+                let client = watch.watcher.id() as usize;
                 match watch.position {
                     Position::Waiting { .. } => waiting += 1,
                     _ => owed[client] += watch.owed_to - events.ring.offset(watch.at),

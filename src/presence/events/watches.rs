@@ -9,66 +9,11 @@ use std::task::Waker;
 use super::ring::Ring;
 use super::state::State;
 use super::{Place, Taker, Watcher};
+use crate::map::HashKeys;
+use crate::slots::{Keyed, Slots};
 
-/// Watches, each in a slot of its own.
-#[derive(Default)]
-pub(super) struct Watches {
-    slots: Vec<Option<Box<Watch>>>,
-    free: Vec<u32>,
-}
-
-impl Watches {
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
-    /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Adds one and returns its slot.
-    pub(super) fn insert(&mut self, watch: Watch) -> u32 {
-        let watch = Some(Box::new(watch));
-        match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = watch;
-                slot
-            }
-            None => {
-                self.slots.push(watch);
-                (self.slots.len() - 1) as u32
-            }
-        }
-    }
-
-    /// Takes one out of its slot.
-    pub(super) fn remove(&mut self, slot: u32) -> Option<Watch> {
-        let watch = self.slots.get_mut(slot as usize)?.take()?;
-        self.free.push(slot);
-        if self.is_empty() {
-            *self = Watches::default();
-        }
-        Some(*watch)
-    }
-
-    /// The one in this slot.
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Watch> {
-        self.slots.get_mut(slot as usize)?.as_deref_mut()
-    }
-
-    /// The one in this slot.
-    #[cfg(test)]
-    pub(super) fn get(&self, slot: u32) -> Option<&Watch> {
-        self.slots.get(slot as usize)?.as_deref()
-    }
-
-    /// The slots that there are, free ones too.
-    pub(super) fn end(&self) -> u32 {
-        self.slots.len() as u32
-    }
-}
+/// Watches, found by the id of their watcher.
+pub(super) type Watches = Slots<Option<Watch>>;
 
 /// One of them.
 pub(super) struct Watch {
@@ -90,6 +35,19 @@ pub(super) enum Position {
     Reading(Arc<State>, usize),
     /// It has a state and takes diffs.
     Following,
+}
+
+impl Keyed for Watch {
+    fn hash(&self, keys: HashKeys) -> u64 {
+        hash_of(self.watcher.id(), keys)
+    }
+}
+
+/// The hash of a watcher's id.
+pub(super) fn hash_of(id: u64, keys: HashKeys) -> u64 {
+    let mut hasher = keys.hasher();
+    hasher.numbers(&[id]);
+    hasher.finish()
 }
 
 impl Watch {
