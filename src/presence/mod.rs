@@ -15,6 +15,7 @@ pub mod places;
 pub mod stamp;
 pub mod topic;
 pub mod topics;
+pub mod watched;
 
 mod dropping;
 mod jobs;

@@ -107,8 +107,10 @@ pub struct Turn<'a> {
     pub budget: usize,
     /// Whom to wake.
     pub wakes: &'a mut VecDeque<Waker>,
-    /// Gets each diff, with its topic, for those who listen by a pattern; nothing if nobody does.
-    pub diffs: Option<&'a mut Vec<(Arc<str>, Bytes)>>,
+    /// Somebody listens to all topics, by a pattern.
+    pub is_listened: bool,
+    /// Then this gets each diff, with its topic.
+    pub diffs: &'a mut Vec<(Arc<str>, Bytes)>,
     /// What has happened.
     pub tally: &'a mut Tally,
 }
@@ -117,8 +119,8 @@ pub struct Turn<'a> {
 pub struct Taker<'a> {
     /// Bytes that it still takes; a message that does not fit is the last.
     pub room: usize,
-    /// Takes a message, with a line end behind it.
-    pub sink: &'a mut dyn FnMut(&Bytes),
+    /// Takes a message of a topic, with a line end behind it.
+    pub sink: &'a mut dyn FnMut(&str, &Bytes),
     /// What has happened.
     pub tally: &'a mut Tally,
 }
@@ -333,8 +335,8 @@ impl Events {
             let (message, is_all) = batch.next_message(topic, seq, turn.settings, &mut turn.budget);
             let is_message = message.is_some();
             if let Some(message) = message {
-                if let Some(diffs) = &mut turn.diffs {
-                    diffs.push((Arc::clone(topic), message.clone()));
+                if turn.is_listened {
+                    turn.diffs.push((Arc::clone(topic), message.clone()));
                 }
                 turn.tally.diffs += 1;
                 self.ring.push(message);
@@ -357,8 +359,8 @@ impl Events {
         let mut slots = Vec::new();
         while self.pass.is_under_way && turn.budget > 0 {
             let most = turn.budget.min(WATCHES_AT_ONCE);
-            turn.budget -= most;
             let next = self.watches.visit(self.pass.cursor, most, |slot, _| slots.push(slot));
+            turn.budget -= slots.len().max(1);
             for slot in slots.drain(..) {
                 let place = Place { shard, topic, watch: slot };
                 let gives_up = self.charge(slot, turn.settings);
@@ -416,7 +418,7 @@ impl Events {
     }
 
     /// Gives a watcher what it has room for. Returns whether there is more.
-    pub fn take(&mut self, slot: u32, watcher: u64, taker: &mut Taker<'_>) -> bool {
+    pub fn take(&mut self, topic: &str, slot: u32, watcher: u64, taker: &mut Taker<'_>) -> bool {
         let coming = self.coming();
         let Some(Some(watch)) = self.watches.get_mut(slot) else { return false };
         // A slot that has changed hands.
@@ -438,7 +440,7 @@ impl Events {
             taker.tally.states_taken += 1;
             taker.tally.states_resent += u64::from(again);
         }
-        let more = watch.take(&mut self.ring, taker);
+        let more = watch.take(topic, &mut self.ring, taker);
         self.trim();
         more
     }

@@ -223,7 +223,8 @@ impl Topic {
             settings: SETTINGS,
             budget,
             wakes: &mut VecDeque::new(),
-            diffs: Some(&mut diffs),
+            is_listened: true,
+            diffs: &mut diffs,
             tally,
         };
         self.events.step(&"lob\"by".into(), &self.groups, (3, self.number), &mut turn);
@@ -265,9 +266,9 @@ impl Client {
         let (slot, view) = self.watches.get_mut(&place.topic).unwrap();
         assert_eq!((place.shard, place.watch), (3, *slot));
         let truths = &topic.truths;
-        let mut sink = |message: &Bytes| view.read(message, truths);
+        let mut sink = |_: &str, message: &Bytes| view.read(message, truths);
         let mut taker = Taker { room, sink: &mut sink, tally };
-        if topic.events.take(place.watch, self.reader.id, &mut taker) {
+        if topic.events.take("lobby", place.watch, self.reader.id, &mut taker) {
             assert!(self.reader.ready.lock().unwrap().insert(place));
         }
         true

@@ -57,7 +57,7 @@ impl Watch {
     }
 
     /// Takes what there is room for. Returns whether there is more.
-    pub(super) fn take(&mut self, ring: &mut Ring, taker: &mut Taker<'_>) -> bool {
+    pub(super) fn take(&mut self, topic: &str, ring: &mut Ring, taker: &mut Taker<'_>) -> bool {
         let begin = self.at;
         let more = loop {
             if taker.room == 0 {
@@ -81,7 +81,7 @@ impl Watch {
                 Position::Waiting { .. } => break false,
             };
             taker.room = taker.room.saturating_sub(message.len());
-            (taker.sink)(&message);
+            (taker.sink)(topic, &message);
         };
         self.is_ready = more;
         if self.at != begin {
