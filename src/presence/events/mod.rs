@@ -311,7 +311,7 @@ impl Events {
             return;
         }
         let is_told = self.pending.is_told();
-        let (batch, coalesced) = Batch::new(mem::take(&mut self.pending));
+        let (batch, coalesced) = Batch::new(self.keys, mem::take(&mut self.pending));
         turn.tally.coalesced += coalesced;
         if !is_told {
             self.batch = Some(batch);

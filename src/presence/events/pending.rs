@@ -17,7 +17,7 @@ const LAST: u32 = u32::MAX;
 /// Changes that watchers have not been told.
 #[derive(Default)]
 pub(super) struct Pending {
-    /// In the order in which their members changed first: nothing is removed.
+    /// In the order in which their members changed first: nothing is removed before it is told.
     changes: Slots<Option<Change>>,
     /// The same.
     keys: Slots<Option<Chain>>,
@@ -126,8 +126,9 @@ impl Pending {
     }
 }
 
-/// Changes that are being told.
+/// Changes that are being told. Each is freed when it is: all at once would be a stop.
 pub(super) struct Batch {
+    hash_keys: HashKeys,
     pending: Pending,
     /// The key that comes next, and the change of it.
     key: u32,
@@ -144,11 +145,11 @@ const REASON_BYTES: usize = 48;
 
 impl Batch {
     /// Tells these. Returns as well how many changes will not be told, since later ones made up for them.
-    pub(super) fn new(pending: Pending) -> (Self, u64) {
+    pub(super) fn new(hash_keys: HashKeys, pending: Pending) -> (Self, u64) {
         let coalesced = pending.noted - pending.different as u64;
         let change = pending.first_of(0);
         let (joins, leaves) = (vec![b'{'], vec![b'{']);
-        (Batch { pending, key: 0, change, joins, leaves, reasons: Vec::new() }, coalesced)
+        (Batch { hash_keys, pending, key: 0, change, joins, leaves, reasons: Vec::new() }, coalesced)
     }
 
     /// Goes on to the end of the message, of the changes or of the budget. Returns the message when it is complete, and whether
@@ -187,18 +188,18 @@ impl Batch {
     fn add_key(&mut self, settings: Settings, budget: &mut usize) -> bool {
         let (joins, leaves) = (self.joins.len(), self.leaves.len());
         let mut is_first = true;
-        while let Some(Some(change)) = self.pending.changes.get(self.change) {
-            let before = self.bytes();
-            if !is_first && (*budget == 0 || before >= settings.piece_bytes) {
+        while self.change != LAST && (is_first || (*budget > 0 && self.bytes() < settings.piece_bytes)) {
+            let Some(change) = self.pending.changes.remove(self.hash_keys, self.change).flatten() else {
                 break;
-            }
+            };
             is_first = false;
-            self.change = change.next;
+            let before = self.bytes();
             if change.is_different() {
                 change.append_join(&mut self.joins, joins);
                 change.append_leave(&mut self.leaves, leaves, &mut self.reasons);
             }
             *budget = budget.saturating_sub(cost(self.bytes() - before));
+            self.change = change.next;
         }
         if self.joins.len() > joins {
             payload::end_key(&mut self.joins);
@@ -208,6 +209,7 @@ impl Batch {
         }
         let is_whole = self.change == LAST;
         if is_whole {
+            self.pending.keys.remove(self.hash_keys, self.key);
             self.key += 1;
             self.change = self.pending.first_of(self.key);
         }
