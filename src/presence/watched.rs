@@ -142,3 +142,7 @@ impl Topics {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "watched_tests.rs"]
+mod tests;

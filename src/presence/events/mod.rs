@@ -292,8 +292,8 @@ impl Events {
         let all = turn.budget;
         self.portion(turn, all / 3, |events, turn| events.tell(topic, turn));
         let left = turn.budget;
-        self.portion(turn, left / 2, |events, turn| events.pass(place, turn));
-        self.build(topic, groups, turn);
+        self.portion(turn, left / 2, |events, turn| events.build(topic, groups, turn));
+        self.pass(place, turn);
         self.drop_unused_state(turn.now_ms);
     }
 
