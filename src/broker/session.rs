@@ -192,6 +192,9 @@ impl Session {
             confirm(confirmed_count(subscribed, kind));
         });
         let is_new = subscribed.len(kind) > before;
+        if kind == Kind::Pattern {
+            broker.presence.note_listeners(|| broker.subscriptions.topic_patterns() > 0);
+        }
         self.note_subscriptions(broker, kind);
         is_new
     }

@@ -13,6 +13,7 @@ use super::watchers::Watcher;
 use crate::broker::Broker;
 use crate::broker::session::Session;
 use crate::outbox::Pushed;
+use crate::presence::events::{Tally, Watcher as _};
 use crate::presence::{Detach, Notice};
 use crate::pubsub::reserved::{Reserved, SESSIONS};
 use crate::resp::push::{ChannelKind, Frame, FrameBuffer, Payload};
@@ -87,10 +88,12 @@ pub(in crate::broker) fn fetch(
     bytes_most: usize,
     take: &mut dyn FnMut(Frame<'_>),
 ) -> bool {
-    let mut buffer = FrameBuffer::default();
-    broker.presence.pull(watcher, bytes_most, &mut |channel, payload| {
+    let (mut buffer, mut tally) = (FrameBuffer::default(), Tally::default());
+    let more = broker.presence.pull(watcher, bytes_most, &mut tally, &mut |channel, payload| {
         take(Payload::with_line_end(payload).message(ChannelKind::Global, channel, &mut buffer));
-    })
+    });
+    broker.stats.add_presence(watcher.id(), tally);
+    more
 }
 
 /// The channel on which an application hears of its session.

@@ -31,6 +31,7 @@ use crate::presence::{Applied, Entry, KeyChange, Notice, Places, Presence as Mac
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicBool;
 use crate::time::Now;
+use watchers::Watching;
 
 /// Locks that topics are spread over, by their hash; and keys.
 const SHARDS: usize = 64;
@@ -48,6 +49,7 @@ pub struct Presence {
     notices: SegQueue<Notice>,
     /// The presence task has something to do of which it has not been told.
     has_work: AtomicBool,
+    watching: Watching,
 }
 
 impl Presence {
@@ -64,12 +66,14 @@ impl Presence {
             tracked_at: Mutex::default(),
             notices: SegQueue::new(),
             has_work: AtomicBool::new(false),
+            watching: Watching::new(config),
         }
     }
 
     /// Follows a configuration that has changed.
     pub(super) fn configure(&self, config: &Config) {
         self.machine.lock().set_settings(settings(config));
+        self.watching.configure(config);
     }
 
     fn shard(&self, topic: &str) -> &Mutex<Topics> {
@@ -82,7 +86,8 @@ impl Presence {
         self.note_work();
         while let Some(change) = machine.poll_change() {
             let Some(member) = change.name.member() else { continue };
-            let applied = self.shard(&member.topic).lock().apply(now.monotonic_ms(), change);
+            let shard = shard_of(self.keys, &member.topic);
+            let applied = self.with_topics(shard, |topics| topics.apply(now.monotonic_ms(), change));
             if let Some(applied) = applied {
                 self.index(&applied);
                 self.count_by_node(&applied);

@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::broker::stats::Counter;
 use crate::presence::{Detach, Notice, Presence as Machine};
 use crate::pubsub::fanout::Delivery;
+use crate::pubsub::reserved::TOPICS;
 use crate::resp::push::{FrameBuffer, Payload};
 use crate::sync::atomic::Ordering;
 use crate::time::Now;
@@ -99,7 +100,10 @@ impl Broker {
     pub fn presence_turn(&self, now: Now, random: u64, ready: &mut VecDeque<Waker>) -> Turn {
         // What is done from here on is told anew.
         self.presence.take_work();
+        self.presence.note_listeners(|| self.subscriptions.topic_patterns() > 0);
         let turn = self.presence.advance(now, random);
+        let told = self.presence.tell(now, ready);
+        self.stats.add_presence(0, told.tally);
         let (mut overflowed, mut frame) = (Vec::new(), FrameBuffer::default());
         let mut delivery = Delivery {
             limit: self.config().client_output_buffer_limit.pubsub,
@@ -111,6 +115,12 @@ impl Broker {
             delivered: 0,
             lost: 0,
         };
+        let backlog = self.config().presence_watcher_backlog;
+        for (topic, diff) in &told.diffs {
+            let channel = [TOPICS, topic.as_bytes()].concat();
+            let payload = Payload::with_line_end(diff);
+            self.subscriptions.publish_to_patterns(&channel, payload, backlog, &mut delivery);
+        }
         while delivery.budget > 0
             && let Some(notice) = self.presence.notices.pop()
         {
@@ -121,6 +131,7 @@ impl Broker {
         self.stats.add(0, Counter::MessagesDelivered, delivery.delivered);
         self.stats.add(0, Counter::PresenceDiffsLost, delivery.lost);
         self.report_overflows(&mut overflowed);
-        Turn { more: turn.more || !self.presence.notices.is_empty(), ..turn }
+        let more = turn.more || told.next_ms == 0 || !self.presence.notices.is_empty();
+        Turn { more, next_ms: turn.next_ms.min(told.next_ms) }
     }
 }
