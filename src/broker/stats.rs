@@ -34,13 +34,13 @@ pub enum Counter {
     /// Changes of topics that a pattern's subscriber was not sent because too much waited for it, one for each; all of a
     /// topic's count as one. (INFO `presence_diffs_lost`.)
     PresenceDiffsLost,
-    /// Messages made that say what changed in a topic. (INFO `presence_diffs`.)
+    /// Messages made that say what changed in a topic. (INFO `presence_diffs_sent`.)
     PresenceDiffs,
     /// Of those, taken by a watcher, one for each. (INFO `presence_diffs_delivered`.)
     PresenceDiffsDelivered,
     /// Changes that nobody was told because others made up for them in time. (INFO `presence_changes_coalesced`.)
     PresenceCoalesced,
-    /// States encoded. (INFO `presence_states`.)
+    /// States encoded. (INFO `presence_states_sent`.)
     PresenceStates,
     /// States that watchers have begun to take. (INFO `presence_states_delivered`.)
     PresenceStatesDelivered,

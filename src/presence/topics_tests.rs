@@ -86,25 +86,6 @@ fn what_was_only_written_again_is_no_news() {
 }
 
 #[test]
-fn a_topic_that_is_kept_stays_without_members() {
-    let mut topics = Topics::new(HashKeys::new([1, 2]));
-    let slot = topics.keep("lobby");
-    assert_eq!((topics.find("lobby"), topics.len()), (Some(slot), 0));
-    assert_eq!(topics.names(0, 10, |name| panic!("{name} has no members")), None);
-    topics.apply(0, change(name("lobby", "k", ""), Some(version(1))));
-    assert_eq!((topics.keep("lobby"), topics.len()), (slot, 1));
-    topics.apply(0, change(name("lobby", "k", ""), None));
-    assert_eq!(topics.find("lobby"), Some(slot));
-    topics.release(slot);
-    assert_eq!(topics.find("lobby"), None);
-    topics.release(slot);
-    let name_of = topics.keep("lobby");
-    topics.apply(0, change(name("lobby", "k", ""), Some(version(1))));
-    topics.release(name_of);
-    assert_eq!(topics.topic_name("lobby").as_deref(), Some("lobby"));
-}
-
-#[test]
 fn a_key_of_very_many_members_is_as_quick_as_others() {
     let mut topics = Topics::new(HashKeys::new([1, 2]));
     let names: Vec<Name> = (0..20_000).map(|id| name("lobby", "guest", &id.to_string())).collect();

@@ -162,6 +162,7 @@ fn a_topic_stays_while_somebody_watches_and_leaves_nothing() {
     shard.watch("lobby", &one);
     shard.watch("lobby", &two);
     assert!(shard.topics.find("lobby").is_some() && shard.topics.is_empty());
+    assert_eq!(shard.topics.names(0, 10, |name| panic!("{name} has no members")), None);
     shard.turns();
     shard.pull(&one);
     shard.change("lobby", "ann", Some(1));

@@ -86,6 +86,26 @@ const MOVERS: &[Mover] = &[
         },
     },
     Mover {
+        what: "what watchers are told",
+        flags: &[],
+        fields: &[
+            "presence_diffs_delivered",
+            "presence_diffs_sent",
+            "presence_states_delivered",
+            "presence_states_sent",
+        ],
+        act: |server, clients| {
+            let mut client = server.client();
+            client.subscribe("SUBSCRIBE", "__presence__:lobby", 1);
+            // The state, and then the change.
+            client.value();
+            let mut other = server.client();
+            other.command("PRESENCE.TRACK lobby ann");
+            client.value();
+            clients.push(other);
+        },
+    },
+    Mover {
         what: "errors",
         flags: &[],
         fields: &["acl_access_denied_auth", "total_error_replies"],
@@ -220,6 +240,16 @@ const MOVERS: &[Mover] = &[
 
 /// Fields that move in a test of their own: the file and the test.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "presence_changes_coalesced",
+        include_str!("../presence/watching.rs"),
+        "fn what_comes_and_goes_between_two_messages_is_not_told(",
+    ),
+    (
+        "presence_states_resent",
+        include_str!("../presence/watching.rs"),
+        "fn who_does_not_read_gets_a_state_instead_and_is_not_cut_off(",
+    ),
     (
         "accept_errors",
         include_str!("../lifecycle/survive.rs"),
