@@ -68,8 +68,10 @@ impl Index {
     fn divide(&mut self) {
         let number = self.tables.len();
         // The one with the same number but for its first bit.
-        let old = std::mem::take(&mut self.tables[number - (1 << number.ilog2())]);
-        self.tables.push(Table::default());
+        let divided = number - (1 << number.ilog2());
+        let half = self.tables[divided].len() / 2;
+        let old = std::mem::replace(&mut self.tables[divided], Table::with_room(half));
+        self.tables.push(Table::with_room(half));
         old.iter().for_each(|place| self.put(place));
     }
 

@@ -23,6 +23,18 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// One with room for so many entries.
+    pub(super) fn with_room(entries: usize) -> Self {
+        let mut table = Table::default();
+        table.resize(entries + entries / 6 + 1);
+        table
+    }
+
+    /// Number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.used as usize
+    }
+
     /// All entries.
     pub(super) fn iter(&self) -> impl Iterator<Item = Place> {
         self.places.iter().copied().filter(|place| place.slot != NO_SLOT)
@@ -38,7 +50,7 @@ impl Table {
     pub(super) fn insert(&mut self, place: Place) {
         debug_assert_ne!(place.slot, NO_SLOT, "the slot that marks what is empty");
         // At most 6/7 full: probes stay within a few cache lines.
-        if (self.used as usize + 1) * 7 > self.places.len() * 6 {
+        if (self.len() + 1) * 7 > self.places.len() * 6 {
             self.resize(self.places.len() + self.places.len() / 4 + 4);
         }
         self.used += 1;
@@ -50,8 +62,8 @@ impl Table {
         let Some(position) = self.position(hash, |place| place.slot == slot) else { return false };
         self.close_gap(position);
         self.used -= 1;
-        if self.used as usize * 4 < self.places.len() {
-            self.resize(self.used as usize * 2);
+        if self.len() * 4 < self.places.len() {
+            self.resize(self.len() * 2);
         }
         true
     }
