@@ -13,7 +13,7 @@ use super::entry::{Entry, State, Version};
 use super::jobs::Job;
 use super::meta::Meta;
 use super::name::{Member, Name, SessionName};
-use super::replication::OwnerView;
+use super::replication::{FAR_AHEAD_MS, OwnerView};
 use super::sessions::{Liveness, SessionId, Sessions};
 use super::stamp::{Clock, Stamp};
 use super::timers::Timers;
@@ -162,6 +162,13 @@ impl Presence {
     pub fn named(&self, session: &str) -> SessionName {
         let known = self.sessions.find_named(session).and_then(|id| self.sessions.name(id));
         SessionName::Named(known.map_or_else(|| session.into(), Arc::clone))
+    }
+
+    /// Whether a client's ref would take this instance's clock far ahead of its time, where no other instance has taken it
+    /// yet: it is made up.
+    pub fn is_from_the_future(&self, now: Now, reference: Stamp) -> bool {
+        let ahead_ms = reference.unix_ms().saturating_sub(now.unix_ms());
+        ahead_ms > FAR_AHEAD_MS.unsigned_abs() && !self.clock.is_beyond(reference)
     }
 
     /// The version of a member that is shown.

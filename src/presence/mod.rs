@@ -123,6 +123,8 @@ pub enum Refusal {
     TooMany(usize),
     /// This instance has so many sessions.
     TooManySessions(usize),
+    /// The ref is of a time that is far from having come.
+    FutureRef,
     /// The new meta is none.
     Meta(Invalid),
 }

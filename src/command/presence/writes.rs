@@ -32,7 +32,7 @@ pub(super) fn update(context: &mut Context<'_>, request: Request<'_>) -> Result<
     let words = Words::read(request, 4, &[Word::Session, Word::Id, Word::Merge, Word::Ref])?;
     let target = words.target(context, request)?;
     let meta = meta(context, request.argument(3))?;
-    let after = words.reference(context)?;
+    let after = words.reference()?;
     let change = match words.has(Word::Merge) {
         true => MetaChange::Merge(meta, context.session.config().presence_meta_max_bytes),
         false => MetaChange::Replace(meta),
@@ -56,6 +56,7 @@ fn refused(refusal: Refusal) -> Error {
         Refusal::TooManyInSession(most) => PresenceError::TooManyInSession(most),
         Refusal::TooMany(most) => PresenceError::TooManyMembers(most),
         Refusal::TooManySessions(most) => PresenceError::TooManySessions(most),
+        Refusal::FutureRef => PresenceError::FutureRef,
         Refusal::Meta(why) => return invalid(why),
     })
 }
@@ -63,8 +64,9 @@ fn refused(refusal: Refusal) -> Error {
 pub(super) fn untrack(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let words = Words::read(request, 3, &[Word::Session, Word::Id, Word::Ref])?;
     let target = words.target(context, request)?;
-    let after = words.reference(context)?;
-    let was_shown = context.broker.presence.untrack(context.now, target, after);
+    let after = words.reference()?;
+    let untracked = context.broker.presence.untrack(context.now, target, after);
+    let was_shown = untracked.map_err(refused)?;
     context.reply().integer(i64::from(was_shown));
     Ok(Flow::Done)
 }
