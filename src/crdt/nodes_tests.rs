@@ -175,7 +175,7 @@ fn meet(now_ms: u64, one: &mut Sample, other: &mut Sample) {
 #[test]
 fn restarts_leave_nothing() {
     const LIVES: u64 = 10_000;
-    const LIFE: u64 = 100;
+    const LIFE: u64 = 2_000;
     let mut here = replica_with_entries(owner(1, 5), 0, 3);
     for life in 0..LIVES {
         let now = life * LIFE;
