@@ -15,8 +15,9 @@ fn a_lease_is_opened_and_renewed() {
         text(&mut client, &["PRESENCE.TRACK", "lobby", "ann", "SESSION", "s"]);
         // From any connection.
         server.speaking(protocol).call("PRESENCE.TOUCH s GRACE 0 TTL 86400000", ":1\r\n");
-        // Who tracks opens the session, with its grace running.
+        // Who tracks opens the session, with its grace running; but nobody knows what else it had.
         text(&mut client, &["PRESENCE.TRACK", "lobby", "ann", "SESSION", "t"]);
+        client.call("PRESENCE.TOUCH t", ":0\r\n");
         client.call("PRESENCE.TOUCH t", ":1\r\n");
     });
 }
