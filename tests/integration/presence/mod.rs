@@ -30,6 +30,9 @@ mod brokers;
 // What watchers of a topic are told.
 mod watching;
 
+// What comes before what, and whom it reaches.
+mod order;
+
 use crate::support::{Client, Protocol, encode};
 
 const OURS: &str = "Redis does not know who is present";
