@@ -99,8 +99,7 @@ impl Subject {
 
     fn member(&self, nth: usize) -> Member {
         let session = match self.sessions {
-            // As a command brings it: a string of its own.
-            Sessions::One => SessionName::Named(SESSION.into()),
+            Sessions::One => self.machine.named(SESSION),
             Sessions::Connections => self.machine.connection(nth as u64),
         };
         let topic = Arc::clone(&self.topics[nth % self.topics.len()]);

@@ -117,7 +117,7 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// The same, with the key's hash, which takes long to compute.
     pub fn get_hashed(&self, hash: u64, key: &K) -> Option<&V> {
-        self.find(hash as u32, key).and_then(|at| self.at(at).value.as_ref())
+        self.find(hash, key).and_then(|at| self.at(at).value.as_ref())
     }
 
     /// The version at which a live entry was put.
@@ -139,13 +139,12 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// The owner puts an entry. Returns what was there.
     pub fn put(&mut self, key: K, value: V) -> Option<V> {
-        self.put_hashed(key.hash(self.keys), &key, value)
+        self.put_hashed(self.hash_of(&key), &key, value)
     }
 
     /// The same, with the key's hash.
     pub fn put_hashed(&mut self, hash: u64, key: &K, value: V) -> Option<V> {
         self.version += 1;
-        let hash = hash as u32;
         self.set_at(self.find(hash, key), hash, key, self.version, Some(value))
     }
 
@@ -161,7 +160,7 @@ impl<K: Key, V: Value> Log<K, V> {
     pub(super) fn set_at(
         &mut self,
         at: Option<u32>,
-        hash: u32,
+        hash: u64,
         key: &K,
         version: u64,
         value: Option<V>,
@@ -260,11 +259,11 @@ impl<K: Key, V: Value> Log<K, V> {
         Some(old)
     }
 
-    pub(super) fn hash_of(&self, key: &K) -> u32 {
-        key.hash(self.keys) as u32
+    pub(super) fn hash_of(&self, key: &K) -> u64 {
+        key.hash(self.keys)
     }
 
-    pub(super) fn find(&self, hash: u32, key: &K) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, key: &K) -> Option<u32> {
         self.by_key.find(hash, |at| self.at(at).key == *key)
     }
 

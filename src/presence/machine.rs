@@ -13,7 +13,7 @@ use super::entry::{Entry, State, Version};
 use super::jobs::Job;
 use super::meta::Meta;
 use super::name::{Member, Name, SessionName};
-use super::replication::OwnerView;
+use super::replication::{FAR_AHEAD_MS, OwnerView};
 use super::sessions::{Liveness, SessionId, Sessions};
 use super::stamp::{Clock, Stamp};
 use super::timers::Timers;
@@ -182,6 +182,19 @@ impl Presence {
         SessionName::Connection { life: self.life, client }
     }
 
+    /// The session with this name; if it is known its name is shared.
+    pub fn named(&self, session: &str) -> SessionName {
+        let known = self.sessions.find_named(session).and_then(|id| self.sessions.name(id));
+        SessionName::Named(known.map_or_else(|| session.into(), Arc::clone))
+    }
+
+    /// Whether a client's ref would take this instance's clock far ahead of its time, where no other instance has taken it
+    /// yet: it is made up.
+    pub fn is_from_the_future(&self, now: Now, reference: Stamp) -> bool {
+        let ahead_ms = reference.unix_ms().saturating_sub(now.unix_ms());
+        ahead_ms > FAR_AHEAD_MS.unsigned_abs() && !self.clock.is_beyond(reference)
+    }
+
     /// The version of a member that is shown.
     pub fn shown(&self, name: &Name) -> Option<&Entry> {
         let member = name.member()?;
@@ -190,7 +203,7 @@ impl Presence {
     }
 
     /// What there is of a member.
-    fn find(&self, mut member: Member) -> Found {
+    fn find(&self, member: Member) -> Found {
         let hash = member.hash(self.keys);
         let session = self.sessions.find(&member.session);
         let Some(known) = session.and_then(|id| self.sessions.get(id)) else {
@@ -198,11 +211,7 @@ impl Presence {
         };
         match known.members.find(hash, &member).and_then(|slot| known.members.get(slot)) {
             Some(slot) => Found { name: slot.name.clone(), hash, session, shown: slot.shown.clone() },
-            None => {
-                // The name of a session is shared by its members.
-                member.session = known.name.clone();
-                Found { name: member.into(), hash, session, shown: None }
-            }
+            None => Found { name: member.into(), hash, session, shown: None },
         }
     }
 
@@ -263,11 +272,11 @@ impl Presence {
         after.into_iter().for_each(|after| self.clock.observe(after));
         let found = self.find(member);
         let was_shown = found.shown.is_some();
-        self.untrack_name(now, &found.name, found.hash, was_shown);
+        self.untrack_name(now, &found.name, found.hash, was_shown, Reason::Untrack);
         was_shown
     }
 
-    pub(super) fn untrack_name(&mut self, now: Now, name: &Name, hash: u64, was_shown: bool) {
+    pub(super) fn untrack_name(&mut self, now: Now, name: &Name, hash: u64, was_shown: bool, reason: Reason) {
         let is_named = name.member().is_some_and(|member| matches!(member.session, SessionName::Named(_)));
         if is_named && self.needs_marker(name, hash, was_shown) {
             let stamp = self.clock.stamp(now.unix_ms());
@@ -275,7 +284,7 @@ impl Presence {
         } else if !is_named {
             self.replica.remove(now.monotonic_ms(), name);
         }
-        self.settle_hashed(now, name, hash, Reason::Untrack);
+        self.settle_hashed(now, name, hash, reason);
     }
 
     /// Whether an untracked member must be remembered as such: others may know it, or may be about to tell of it. Of those

@@ -407,6 +407,18 @@ fn an_end_covers_all_that_was_tracked_anywhere() {
 }
 
 #[test]
+fn what_was_ended_is_not_resumed() {
+    let mut world = World::new(1);
+    let touch = |world: &mut World| world.at(0, |machine, now| machine.touch(now, "s", 2_000, None)).unwrap();
+    assert!(!touch(&mut world));
+    assert!(touch(&mut world));
+    world.track(0, member("t", "ann", "s", ""), "{}");
+    assert_eq!(world.at(0, |machine, now| machine.end(now, "s")), 1);
+    assert_eq!(world.machine(0).counts().sessions, 0);
+    assert!(!touch(&mut world));
+}
+
+#[test]
 fn to_unsubscribe_by_name_ends_a_session_that_nobody_else_holds() {
     let mut world = World::new(2);
     world.at(0, |machine, now| machine.attach(now, "s", 1));
@@ -453,6 +465,28 @@ fn a_session_that_nobody_opens_has_its_grace() {
     assert_eq!(world.take_told(1), ["+t/ann/s/", "-t/ann/s/ lost"]);
     world.pass(10_000);
     assert_eq!(world.machine(0).counts(), Counts { given_up: 1, dropped: 1, ..Counts::default() });
+}
+
+#[test]
+fn a_session_that_was_tracked_into_before_it_is_opened_is_not_resumed() {
+    let mut world = World::new(1);
+    world.at(0, |machine, now| machine.attach(now, "s", 1));
+    world.track(0, member("t", "ann", "s", ""), "{}");
+    world.track(0, member("t", "bob", "s", ""), "{}");
+    world.kill(0);
+    world.start(0);
+    // A pooled connection was back first.
+    world.track(0, member("t", "ann", "s", ""), "{}");
+    world.at(0, |machine, now| machine.attach(now, "s", 1));
+    assert_eq!(world.notices[0], [(Some(1), 0, false), (Some(1), 1, false)]);
+    world.at(0, |machine, now| machine.detach(now, "s", 1, Detach::Quiet));
+    world.at(0, |machine, now| machine.attach(now, "s", 2));
+    assert_eq!(world.notices[0].last(), Some(&(Some(2), 1, true)));
+    world.track(0, member("t", "ann", "leased", ""), "{}");
+    let touch =
+        |world: &mut World| world.at(0, |machine, now| machine.touch(now, "leased", 2_000, None)).unwrap();
+    assert!(!touch(&mut world));
+    assert!(touch(&mut world));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod index;
 mod slab;
+mod table;
 
 use crate::map::HashKeys;
 pub use index::Index;
@@ -83,7 +84,7 @@ impl<T: Slot> Slots<T> {
         match &self.0 {
             Storage::Few(few) => few.iter().position(is_it).map(|slot| slot as u32),
             Storage::Many(many) => {
-                many.index.find(part(hash()), |slot| many.slab.get(slot).is_some_and(&is_it))
+                many.index.find(hash(), |slot| many.slab.get(slot).is_some_and(&is_it))
             }
         }
     }
@@ -132,7 +133,7 @@ impl<T: Slot> Slots<T> {
             }
             Storage::Many(many) => {
                 let entry = many.slab.remove(slot)?;
-                many.index.remove(part(entry.hash(keys)), slot);
+                many.index.remove(entry.hash(keys), slot);
                 entry
             }
         };
@@ -179,21 +180,16 @@ impl<T: Slot> Many<T> {
     fn new(keys: HashKeys, few: Vec<T>) -> Self {
         let mut index = Index::default();
         for (slot, entry) in few.iter().enumerate().filter(|(_, entry)| !entry.is_free()) {
-            index.insert(part(entry.hash(keys)), slot as u32);
+            index.insert(entry.hash(keys), slot as u32);
         }
         Many { slab: few.into(), index }
     }
 
     fn insert(&mut self, hash: u64, entry: T) -> u32 {
         let slot = self.slab.insert(entry);
-        self.index.insert(part(hash), slot);
+        self.index.insert(hash, slot);
         slot
     }
-}
-
-/// The part of a hash that finds a slot. The other half is for whoever divides what there is into shards.
-fn part(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }
 
 /// Adds an entry to a vector that takes memory for `most` entries at most, and for one if it has one.

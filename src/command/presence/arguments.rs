@@ -11,10 +11,6 @@ use crate::glob;
 use crate::presence::{Invalid, Meta, Stamp};
 use crate::resp::request::{Request, parse_integer};
 
-/// By how much a ref may be ahead of this instance's clock. Another instance's clock may be; a ref that is made up to be far
-/// ahead would take this one's along.
-const AHEAD_MS: u64 = 60_000;
-
 /// A word that announces an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
@@ -104,14 +100,10 @@ impl<'a> Words<'a> {
     }
 
     /// The version that a write is to come behind.
-    pub(super) fn reference(&self, context: &Context<'_>) -> Result<Option<Stamp>, Error> {
+    pub(super) fn reference(&self) -> Result<Option<Stamp>, Error> {
         let Some(text) = self.get(Word::Ref) else { return Ok(None) };
-        let text = std::str::from_utf8(text).ok().and_then(|text| text.parse::<Stamp>().ok());
-        let stamp = text.ok_or(Error::Presence(PresenceError::InvalidRef))?;
-        if stamp.unix_ms() > context.now.unix.as_millis() as u64 + AHEAD_MS {
-            return Err(Error::Presence(PresenceError::FutureRef));
-        }
-        Ok(Some(stamp))
+        let stamp = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        stamp.map(Some).ok_or(Error::Presence(PresenceError::InvalidRef))
     }
 
     /// A time in milliseconds.
@@ -206,9 +198,11 @@ impl Name {
     }
 }
 
-/// Whether an argument is meant as a meta: its first character that is not white space is `{`.
+/// Whether an argument is meant as a meta: it begins like JSON, white space aside, and not like a word.
 pub(super) fn is_meta(argument: &[u8]) -> bool {
-    argument.iter().find(|byte| !b" \t\r\n".contains(byte)) == Some(&b'{')
+    let first = argument.iter().find(|byte| !b" \t\r\n".contains(byte));
+    // What is JSON but no object is told so; what follows a meta are words.
+    matches!(first, Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9'))
 }
 
 /// The meta that an argument is.

@@ -1,5 +1,7 @@
 //! Arguments that are refused, with the words of each error; nothing changes then.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::{OURS, text};
 use crate::support::{Client, both_protocols, differs_from_oracle, encode};
 
@@ -104,7 +106,13 @@ fn metas() {
                 &[b"PRESENCE.UPDATE", b"t", b"k", meta],
                 "ERR presence meta is not a JSON object",
             );
-            // Where it may be left out it begins with a brace, or it is no meta.
+        }
+        for meta in [&b"[]"[..], b" [1", b"1", b"-1", b"\"a\""] {
+            let track: [&[u8]; 4] = [b"PRESENCE.TRACK", b"t", b"k", meta];
+            refused(&mut client, &track, "ERR presence meta is not a JSON object");
+        }
+        // Where it may be left out, what looks like a word is none.
+        for meta in [&b"null"[..], b"", b" ", b"x"] {
             refused(&mut client, &[b"PRESENCE.TRACK", b"t", b"k", meta], "ERR syntax error");
         }
         // The patch is short enough, and the result is not.
@@ -218,8 +226,13 @@ fn numbers_cursors_and_refs() {
             client.call(&format!("PRESENCE.UPDATE t k {{}} REF {reference}"), error);
             client.call(&format!("PRESENCE.UNTRACK t k REF {reference}"), error);
         }
+        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let reference = |ahead_ms: u64| format!("{:016x}{:016x}", (unix_ms + ahead_ms) << 16, 7);
+        client.call(&format!("PRESENCE.UNTRACK t nobody REF {}", reference(30_000)), ":0\r\n");
+        let error = "-ERR presence ref is from the future\r\n";
+        client.call(&format!("PRESENCE.UPDATE t k {{}} REF {}", reference(3_600_000)), error);
         let far = "f".repeat(32);
-        client.call(&format!("PRESENCE.UNTRACK t k REF {far}"), "-ERR presence ref is from the future\r\n");
+        client.call(&format!("PRESENCE.UNTRACK t k REF {far}"), error);
         client.call("PRESENCE.COUNT t", "*1\r\n*2\r\n:1\r\n:1\r\n");
     });
 }

@@ -81,8 +81,45 @@ const MOVERS: &[Mover] = &[
             client.command("PRESENCE.TRACK lobby ann");
             client.command("PRESENCE.TRACK lobby bob SESSION s");
             client.command("PRESENCE.TOUCH t");
-            client.call("PING", "+PONG\r\n");
+            (0..3).for_each(|_| drop(client.value()));
             clients.push(client);
+        },
+    },
+    Mover {
+        what: "what watchers are told",
+        flags: &[],
+        fields: &[
+            "presence_diffs_delivered",
+            "presence_diffs_sent",
+            "presence_states_delivered",
+            "presence_states_sent",
+        ],
+        act: |server, clients| {
+            let mut client = server.client();
+            client.subscribe("SUBSCRIBE", "__presence__:lobby", 1);
+            // The state, and then the change.
+            client.value();
+            let mut other = server.client();
+            other.command("PRESENCE.TRACK lobby ann");
+            client.value();
+            clients.push(other);
+        },
+    },
+    Mover {
+        what: "a listener to all topics that does not read",
+        flags: &["--presence-watcher-backlog", "1kb"],
+        fields: &["presence_diffs_lost"],
+        act: |server, clients| {
+            if clients.is_empty() {
+                clients.push(Client::connect_slow(server.address(), "slow"));
+                clients[0].subscribe("PSUBSCRIBE", "__presence__:*", 1);
+            }
+            let meta = format!(r#"{{"a":"{}"}}"#, "x".repeat(4000));
+            let mut client = server.client();
+            for key in 0..500 {
+                client.send(encode(["PRESENCE.TRACK", "lobby", &key.to_string(), &meta]));
+            }
+            (0..500).for_each(|_| drop(client.value()));
         },
     },
     Mover {
@@ -220,6 +257,21 @@ const MOVERS: &[Mover] = &[
 
 /// Fields that move in a test of their own: the file and the test.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "presence_changes_coalesced",
+        include_str!("../presence/watching.rs"),
+        "fn what_comes_and_goes_between_two_messages_is_not_told(",
+    ),
+    (
+        "presence_states_resent",
+        include_str!("../presence/watching.rs"),
+        "fn who_does_not_read_gets_a_state_instead_and_is_not_cut_off(",
+    ),
+    (
+        "presence_diffs_lost",
+        include_str!("../presence/order.rs"),
+        "fn a_pattern_that_is_not_read_loses_what_changes_and_its_client_is_not_cut_off(",
+    ),
     (
         "accept_errors",
         include_str!("../lifecycle/survive.rs"),
