@@ -251,6 +251,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "fn who_does_not_read_gets_a_state_instead_and_is_not_cut_off(",
     ),
     (
+        "presence_diffs_lost",
+        include_str!("../presence/order.rs"),
+        "fn a_pattern_that_is_not_read_loses_what_changes_and_its_client_is_not_cut_off(",
+    ),
+    (
         "accept_errors",
         include_str!("../lifecycle/survive.rs"),
         "fn without_descriptors_for_new_connections_the_others_are_served(",
