@@ -24,6 +24,9 @@ mod reserved;
 // Who holds a session, and what becomes of it and of a connection's members afterwards.
 mod attachment;
 
+// Several brokers in one process.
+mod brokers;
+
 // What watchers of a topic are told.
 mod watching;
 
