@@ -12,10 +12,9 @@
 use std::collections::VecDeque;
 
 use super::read::Reader;
-use super::slots::{NONE, Slot, Slots};
 use super::wire::Wire;
 use crate::map::HashKeys;
-use crate::slots::Index;
+use crate::slots::{Keyed, Slots};
 
 /// What entries are found by.
 pub trait Key: Clone + Eq + Wire {
@@ -32,9 +31,32 @@ pub trait Value: Clone + Wire {}
 /// The keys of the hash that instances compare: the same everywhere.
 const COMPARED: [u64; 2] = [0, 0];
 
+/// No slot.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// One key, its last state, and its neighbours in the order.
+pub(super) struct Slot<K, V> {
+    pub(super) key: K,
+    /// `None`: removed at `version`.
+    pub(super) value: Option<V>,
+    pub(super) version: u64,
+    pub(super) before: u32,
+    pub(super) after: u32,
+}
+
+impl<K: Key, V> Keyed for Slot<K, V> {
+    fn hash(&self, keys: HashKeys) -> u64 {
+        self.key.hash(keys)
+    }
+}
+
+/// All slots of a log: a million of them grow without a stop.
+type Table<K, V> = Slots<Option<Slot<K, V>>>;
+
 /// Whether the slot still is what this removal made of it.
-fn stands<K, V>(slots: &Slots<K, V>, (version, at): (u64, u32)) -> bool {
-    slots.get(at).is_some_and(|slot| slot.version == version && slot.value.is_none())
+fn stands<K: Key, V>(slots: &Table<K, V>, (version, at): (u64, u32)) -> bool {
+    let slot = slots.get(at).and_then(Option::as_ref);
+    slot.is_some_and(|slot| slot.version == version && slot.value.is_none())
 }
 
 /// One owner's record.
@@ -44,8 +66,7 @@ pub struct Log<K, V> {
     pub(super) floor: u64,
     hash: u64,
     live: usize,
-    slots: Slots<K, V>,
-    by_key: Index,
+    slots: Table<K, V>,
     pub(super) oldest: u32,
     pub(super) newest: u32,
     /// Removals by version. One whose slot has another version by now has been put again since.
@@ -67,8 +88,7 @@ impl<K: Key, V: Value> Log<K, V> {
             floor: 0,
             hash: 0,
             live: 0,
-            slots: Slots::new(),
-            by_key: Index::default(),
+            slots: Slots::default(),
             oldest: NONE,
             newest: NONE,
             removals: VecDeque::new(),
@@ -107,15 +127,15 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// Slots that are in use: the live entries and the removals that are remembered.
     pub fn slots(&self) -> usize {
-        self.by_key.len()
+        self.slots.len()
     }
 
     /// The value of a live entry.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.find(self.hash_of(key), key).and_then(|at| self.at(at).value.as_ref())
+        self.get_hashed(self.hash_of(key), key)
     }
 
-    /// The same, with the key's hash, which takes long to compute.
+    /// The same, with the key's hash: whoever looks into several tables computes it once.
     pub fn get_hashed(&self, hash: u64, key: &K) -> Option<&V> {
         self.find(hash, key).and_then(|at| self.at(at).value.as_ref())
     }
@@ -134,7 +154,7 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// All live entries, in the order in which they were put, one by one.
     pub fn into_entries(self) -> Entries<K, V> {
-        Entries { slots: self.slots, next: self.oldest }
+        Entries { keys: self.keys, slots: self.slots, next: self.oldest }
     }
 
     /// The owner puts an entry. Returns what was there.
@@ -172,9 +192,7 @@ impl<K: Key, V: Value> Log<K, V> {
             }
             None => {
                 let slot = Slot { key: key.clone(), value: None, version: 0, before: NONE, after: NONE };
-                let at = self.slots.add(slot);
-                self.by_key.insert(hash, at);
-                at
+                self.slots.insert_hashed(self.keys, |_| hash, Some(slot))
             }
         };
         let before = self.replace(at, version, value);
@@ -241,12 +259,11 @@ impl<K: Key, V: Value> Log<K, V> {
     /// Takes a slot out of everything. Returns what it held.
     pub(super) fn discard(&mut self, at: u32) -> Option<V> {
         self.unlink(at);
-        self.by_key.remove(self.hash_of(&self.at(at).key), at);
         let old = self.clear(at);
         if old.is_none() {
             self.removal_bytes -= self.at(at).key.bytes();
         }
-        self.slots.take(at);
+        self.slots.remove(self.keys, at);
         old
     }
 
@@ -264,7 +281,7 @@ impl<K: Key, V: Value> Log<K, V> {
     }
 
     pub(super) fn find(&self, hash: u64, key: &K) -> Option<u32> {
-        self.by_key.find(hash, |at| self.at(at).key == *key)
+        self.slots.find(|| hash, |slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
     }
 
     /// The version of a slot's entry, if it is not removed.
@@ -275,15 +292,15 @@ impl<K: Key, V: Value> Log<K, V> {
 
     pub(super) fn at(&self, slot: u32) -> &Slot<K, V> {
         match self.slots.get(slot) {
-            Some(slot) => slot,
-            None => unreachable!("the list and the table hold only slots that are in use"),
+            Some(Some(slot)) => slot,
+            _ => unreachable!("the list and the table hold only slots that are in use"),
         }
     }
 
     fn at_mut(&mut self, slot: u32) -> &mut Slot<K, V> {
         match self.slots.get_mut(slot) {
-            Some(slot) => slot,
-            None => unreachable!("the list and the table hold only slots that are in use"),
+            Some(Some(slot)) => slot,
+            _ => unreachable!("the list and the table hold only slots that are in use"),
         }
     }
 
@@ -314,16 +331,17 @@ impl<K: Key, V: Value> Log<K, V> {
 
 /// The live entries of a log that is gone.
 pub struct Entries<K, V> {
-    slots: Slots<K, V>,
+    keys: HashKeys,
+    slots: Table<K, V>,
     next: u32,
 }
 
-impl<K, V> Iterator for Entries<K, V> {
+impl<K: Key, V: Value> Iterator for Entries<K, V> {
     type Item = (K, V);
 
     fn next(&mut self) -> Option<(K, V)> {
         while self.next != NONE {
-            let slot = self.slots.take(self.next)?;
+            let slot = self.slots.remove(self.keys, self.next)??;
             self.next = slot.after;
             if let Some(value) = slot.value {
                 return Some((slot.key, value));

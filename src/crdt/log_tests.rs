@@ -238,6 +238,11 @@ proptest! {
 }
 
 #[test]
+fn a_slot_of_two_handles_takes_32_bytes() {
+    assert_eq!(size_of::<Option<Slot<std::sync::Arc<u64>, std::sync::Arc<u64>>>>(), 32);
+}
+
+#[test]
 fn a_key_that_changes_again_and_again_takes_no_more_memory() {
     let mut log = Sample::new(keys(), 10);
     for number in 0..100_000 {
@@ -246,7 +251,6 @@ fn a_key_that_changes_again_and_again_takes_no_more_memory() {
     }
     assert!(log.slots() <= 10);
     assert!(log.removals.len() <= 64, "{}", log.removals.len());
-    assert!(log.slots.places() <= 16, "{}", log.slots.places());
 }
 
 #[test]

@@ -5,10 +5,9 @@
 use std::collections::VecDeque;
 use std::vec;
 
-use super::log::{Key, Log, Value};
+use super::log::{Key, Log, NONE, Value};
 use super::message::Change;
 use super::read::ReaderId;
-use super::slots::NONE;
 
 /// What a merge has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]

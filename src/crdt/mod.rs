@@ -27,7 +27,6 @@ mod outgoing;
 mod read;
 mod record;
 mod rounds;
-mod slots;
 
 pub use log::{Key, Log, Value};
 pub use merge::Changed;

@@ -3,8 +3,7 @@
 //! Owns the places of readers. An entry that changes moves to the end of the order, where every reader meets it again, so
 //! that whoever has read to the end knows exactly what is there, without the record having stood still or been copied.
 
-use super::log::{Key, Log, Value};
-use super::slots::NONE;
+use super::log::{Key, Log, NONE, Value};
 
 /// A place in the order that holds while the order changes.
 pub(super) struct Reader {

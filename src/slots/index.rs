@@ -14,30 +14,20 @@ const SHRINK_BELOW: usize = 4;
 
 /// A map from hashes to slots; several slots may have the same hash.
 #[derive(Default)]
-pub struct Index {
+pub(super) struct Index {
     tables: Vec<Table>,
     len: usize,
 }
 
 impl Index {
-    /// Number of slots.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The slot with this hash that `is` the one.
-    pub fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
         let hash = part(hash);
         self.tables.get(self.table_of(hash))?.find(hash, is)
     }
 
     /// Adds a slot.
-    pub fn insert(&mut self, hash: u64, slot: u32) {
+    pub(super) fn insert(&mut self, hash: u64, slot: u32) {
         if self.tables.is_empty() {
             self.tables.reserve_exact(1);
             self.tables.push(Table::default());
@@ -49,7 +39,7 @@ impl Index {
     }
 
     /// Removes a slot that is there.
-    pub fn remove(&mut self, hash: u64, slot: u32) {
+    pub(super) fn remove(&mut self, hash: u64, slot: u32) {
         let hash = part(hash);
         let number = self.table_of(hash);
         if !self.tables.get_mut(number).is_some_and(|table| table.remove(hash, slot)) {

@@ -9,7 +9,7 @@ mod slab;
 mod table;
 
 use crate::map::HashKeys;
-pub use index::Index;
+use index::Index;
 use slab::Slab;
 
 /// So many entries are looked through without an index.

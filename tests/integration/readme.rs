@@ -2,7 +2,9 @@
 //!
 //! A block's lines with `$ ` are commands for the shell, those below what a terminal shows then. The blocks below one
 //! heading have a server of their own. A command that subscribes goes on running; a block that begins without a command
-//! is what the latest of these shows next.
+//! is what the latest of these shows next. Refs of presence are others each time, but the same ones where the same stand.
+//!
+//! Its programs are run in `clients/readme.rs`.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -64,6 +66,31 @@ fn scenarios() -> Vec<Vec<Step>> {
 /// one in each of its versions.
 fn shown(line: &str) -> Option<String> {
     (!line.starts_with("Reading messages...")).then(|| line.trim_end().to_owned())
+}
+
+/// The refs of one side, in the order in which they first appear.
+#[derive(Default)]
+struct Refs(Vec<String>);
+
+impl Refs {
+    /// The line with a number in place of each ref, which is 32 hexadecimal digits.
+    fn number(&mut self, line: &str) -> String {
+        let is_digit = |letter: char| letter.is_ascii_hexdigit();
+        let words = line.split_inclusive(|letter| !is_digit(letter));
+        let number = |word: &str| {
+            let digits = word.trim_end_matches(|letter| !is_digit(letter));
+            if digits.len() != 32 {
+                return word.to_owned();
+            }
+            let known = self.0.iter().position(|known| known == digits);
+            let index = known.unwrap_or_else(|| {
+                self.0.push(digits.to_owned());
+                self.0.len() - 1
+            });
+            word.replace(digits, &format!("<ref {index}>"))
+        };
+        words.map(number).collect()
+    }
 }
 
 /// A command that is running, whose output is read line by line.
@@ -134,6 +161,7 @@ impl Drop for Running {
 fn run(steps: &[Step]) {
     let server = Server::start();
     let mut subscriber: Option<Running> = None;
+    let (mut said, mut read) = (Refs::default(), Refs::default());
     for step in steps {
         let expected: Vec<String> = step.expected.iter().filter_map(|line| shown(line)).collect();
         let actual = match &step.command {
@@ -149,6 +177,8 @@ fn run(steps: &[Step]) {
                 }
             }
         };
+        let actual: Vec<_> = actual.iter().map(|line| said.number(line)).collect();
+        let expected: Vec<_> = expected.iter().map(|line| read.number(line)).collect();
         assert_eq!(actual, expected, "README.md:{}", step.line);
     }
     subscriber.into_iter().for_each(Running::end);
@@ -228,6 +258,15 @@ fn its_info_fields_are_there() {
 #[test]
 fn the_files_that_it_links_to_are_there() {
     for link in README.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        if let Some(heading) = link.strip_prefix('#') {
+            let is_it =
+                |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-") == heading;
+            assert!(
+                README.lines().any(|line| line.starts_with('#') && is_it(line)),
+                "README.md links to {link}"
+            );
+            continue;
+        }
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(link);
         assert!(link.contains("://") || path.exists(), "README.md links to {link}");
     }

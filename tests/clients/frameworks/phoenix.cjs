@@ -16,6 +16,7 @@ const [port, protocol] = process.argv.slice(2);
 const KEYS = ['ada', 'bob', '__proto__', 'constructor', 'toString', '7', 'a "b" \n ü'];
 const SEEDS = 5;
 const STEPS = 300;
+const MANY = 5000;
 
 // The generator "mulberry32": numbers from 0 up to 1.
 function random(seed) {
@@ -35,6 +36,7 @@ class Watcher {
         this.connection = broker.duplicate({ connectionName: name });
         this.state = {};
         this.parts = {};
+        this.states = 0;
         this.seq = undefined;
         this.failure = undefined;
         this.connection.on('message', (channel, message) => {
@@ -56,6 +58,7 @@ class Watcher {
     take({ event, topic, seq, payload, more }) {
         assert.strictEqual(topic, this.topic);
         if (event === 'presence_state') {
+            this.states += 1;
             this.parts = { ...this.parts, ...payload };
             if (!more) {
                 this.state = Presence.syncState(this.state, this.parts);
@@ -118,6 +121,26 @@ async function listed(broker, topic) {
     const members = list.reduce((sum, [, metas]) => sum + metas.length, 0);
     assert.deepStrictEqual(await broker.call('PRESENCE.COUNT', topic), [[list.length, members]]);
     return sorted(json);
+}
+
+// A state of many parts, and the leave of all at once.
+async function aLargeTopic() {
+    const broker = await connect('ioredis', port, protocol);
+    await broker.call('PRESENCE.TOUCH', 'many', 'TTL', '600000');
+    const pipeline = broker.pipeline();
+    for (let number = 0; number < MANY; number += 1) {
+        pipeline.call('PRESENCE.TRACK', 'stadium', `user ${number}`, '{"seat":"somewhere"}', 'SESSION', 'many');
+    }
+    for (const [error] of await pipeline.exec()) assert.ifError(error);
+    const watcher = await new Watcher(broker, 'stadium', 'watcher').watch();
+    await agree(broker, 'stadium', [watcher]);
+    assert.strictEqual(Object.keys(watcher.state).length, MANY);
+    assert.ok(watcher.states > 3, `${watcher.states}`);
+    assert.strictEqual(await broker.call('PRESENCE.END', 'many'), MANY);
+    await agree(broker, 'stadium', [watcher]);
+    assert.deepStrictEqual(watcher.state, Object.create(null));
+    watcher.connection.disconnect();
+    broker.disconnect();
 }
 
 // Does something at random to a topic.
@@ -184,4 +207,4 @@ async function agree(broker, topic, watchers) {
     });
 }
 
-run([anyChanges]);
+run([anyChanges, aLargeTopic]);

@@ -28,5 +28,11 @@ mod their_tests;
 // Frameworks: Socket.IO, python-socketio, Django Channels, GraphQL subscriptions, NestJS.
 mod frameworks;
 
+// Presence: the libraries, phoenix.js, and applications that are killed.
+mod presence;
+
+// The programs in README.md, as pasted.
+mod readme;
+
 // redis-cli and redis-py over TLS.
 mod tls;
