@@ -132,12 +132,17 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// The value of a live entry.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.find(key).and_then(|at| self.at(at).value.as_ref())
+        self.get_hashed(self.hash_of(key), key)
+    }
+
+    /// The same, with the key's hash: whoever looks into several tables computes it once.
+    pub fn get_hashed(&self, hash: u64, key: &K) -> Option<&V> {
+        self.find(hash, key).and_then(|at| self.at(at).value.as_ref())
     }
 
     /// The version at which a live entry was put.
     pub fn version_of(&self, key: &K) -> Option<u64> {
-        self.find(key).and_then(|at| self.live_at(at))
+        self.find(self.hash_of(key), key).and_then(|at| self.live_at(at))
     }
 
     /// The live entries, in the order in which they were put.
@@ -154,19 +159,32 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// The owner puts an entry. Returns what was there.
     pub fn put(&mut self, key: K, value: V) -> Option<V> {
+        self.put_hashed(self.hash_of(&key), &key, value)
+    }
+
+    /// The same, with the key's hash.
+    pub fn put_hashed(&mut self, hash: u64, key: &K, value: V) -> Option<V> {
         self.version += 1;
-        self.set_at(self.find(&key), &key, self.version, Some(value))
+        self.set_at(self.find(hash, key), hash, key, self.version, Some(value))
     }
 
     /// The owner removes an entry. Returns what was there; nothing changes if there was none.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let at = self.find(key).filter(|at| self.live_at(*at).is_some())?;
+        let hash = self.hash_of(key);
+        let at = self.find(hash, key).filter(|at| self.live_at(*at).is_some())?;
         self.version += 1;
-        self.set_at(Some(at), key, self.version, None)
+        self.set_at(Some(at), hash, key, self.version, None)
     }
 
     /// Gives a key its last state, at the end of the order. `at`: where it stands, if it is known.
-    pub(super) fn set_at(&mut self, at: Option<u32>, key: &K, version: u64, value: Option<V>) -> Option<V> {
+    pub(super) fn set_at(
+        &mut self,
+        at: Option<u32>,
+        hash: u64,
+        key: &K,
+        version: u64,
+        value: Option<V>,
+    ) -> Option<V> {
         let at = match at {
             Some(at) => {
                 self.unlink(at);
@@ -174,7 +192,7 @@ impl<K: Key, V: Value> Log<K, V> {
             }
             None => {
                 let slot = Slot { key: key.clone(), value: None, version: 0, before: NONE, after: NONE };
-                self.slots.insert(self.keys, Some(slot))
+                self.slots.insert_hashed(self.keys, |_| hash, Some(slot))
             }
         };
         let before = self.replace(at, version, value);
@@ -258,8 +276,12 @@ impl<K: Key, V: Value> Log<K, V> {
         Some(old)
     }
 
-    pub(super) fn find(&self, key: &K) -> Option<u32> {
-        self.slots.find(|| key.hash(self.keys), |slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
+    pub(super) fn hash_of(&self, key: &K) -> u64 {
+        key.hash(self.keys)
+    }
+
+    pub(super) fn find(&self, hash: u64, key: &K) -> Option<u32> {
+        self.slots.find(|| hash, |slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
     }
 
     /// The version of a slot's entry, if it is not removed.

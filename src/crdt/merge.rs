@@ -103,12 +103,13 @@ impl<K: Key, V: Value> Log<K, V> {
         if !snapshot && version <= self.version {
             return;
         }
-        let at = self.find(&key);
+        let hash = self.hash_of(&key);
+        let at = self.find(hash, &key);
         let known = at.and_then(|at| self.live_at(at));
         if known.is_none() && value.is_none() {
             // Nothing to remove; but of a delta others may have to hear of it.
             if !snapshot {
-                self.set_at(at, &key, version, None);
+                self.set_at(at, hash, &key, version, None);
             }
             return;
         }
@@ -116,7 +117,7 @@ impl<K: Key, V: Value> Log<K, V> {
         let before = match (value, at) {
             // A snapshot leaves no removals behind.
             (None, Some(at)) if snapshot => self.discard(at),
-            (value, at) => self.set_at(at, &key, version, value),
+            (value, at) => self.set_at(at, hash, &key, version, value),
         };
         if known != Some(version) || after.is_none() {
             report(Changed { key, before, after });

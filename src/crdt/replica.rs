@@ -231,6 +231,12 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.own().put(key, value)
     }
 
+    /// The same, with the key's hash.
+    pub fn put_hashed(&mut self, now_ms: u64, hash: u64, key: &K, value: V) -> Option<V> {
+        self.flush_at.get_or_insert(now_ms + self.settings.replication_interval_ms);
+        self.own().put_hashed(hash, key, value)
+    }
+
     /// This instance removes an entry of its own. Returns what it was.
     pub fn remove(&mut self, now_ms: u64, key: &K) -> Option<V> {
         let removed = self.own().remove(key)?;

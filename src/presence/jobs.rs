@@ -11,7 +11,7 @@ use super::machine::Presence;
 use super::name::{Name, SessionName};
 use super::sessions::SessionId;
 use super::stamp::Stamp;
-use crate::crdt::Owner;
+use crate::crdt::{Key, Owner};
 use crate::time::Now;
 
 /// Something that concerns many members.
@@ -67,7 +67,9 @@ impl Presence {
             let in_topic = |topic: &String| slot.name.member().is_some_and(|member| *member.topic == **topic);
             if removal.topic.as_ref().is_none_or(in_topic) {
                 let name = slot.name.clone();
-                removal.removed += usize::from(self.untrack_name(now, &name, removal.reason));
+                let hash = name.hash(self.keys);
+                self.untrack_name(now, &name, hash, true, removal.reason);
+                removal.removed += 1;
             }
         }
         false
@@ -177,8 +179,8 @@ impl Presence {
             }
             let name = session.members.get(*next).map(|slot| slot.name.clone());
             *next += 1;
+            *budget -= 1;
             if let Some(name) = name {
-                *budget -= 1;
                 each(self, &name);
             }
         }

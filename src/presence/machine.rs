@@ -89,6 +89,30 @@ pub enum Detach {
     Quiet,
 }
 
+/// A member, as far as it is known.
+struct Found {
+    name: Name,
+    /// Of the name.
+    hash: u64,
+    session: Option<SessionId>,
+    shown: Option<Entry>,
+}
+
+impl Found {
+    /// The version that is shown.
+    fn version(&self) -> Option<&Version> {
+        self.shown.as_ref().and_then(Entry::version)
+    }
+
+    /// The session's name, if an application has given it.
+    fn named_session(&self) -> Option<&Arc<str>> {
+        match &self.name.member()?.session {
+            SessionName::Named(name) => Some(name),
+            SessionName::Connection { .. } => None,
+        }
+    }
+}
+
 /// Presence. Calls, in any order, each with the present time:
 /// - *what happens here*: [`track`](Self::track) and its kin, [`attach`](Self::attach) and its kin;
 /// - *what others send*, links and membership: as for [`Replica`];
@@ -173,7 +197,22 @@ impl Presence {
 
     /// The version of a member that is shown.
     pub fn shown(&self, name: &Name) -> Option<&Entry> {
-        self.sessions.shown(self.keys, name)
+        let member = name.member()?;
+        let session = self.sessions.get(self.sessions.find(&member.session)?)?;
+        session.members.get(session.members.find(member.hash(self.keys), member)?)?.shown.as_ref()
+    }
+
+    /// What there is of a member.
+    fn find(&self, member: Member) -> Found {
+        let hash = member.hash(self.keys);
+        let session = self.sessions.find(&member.session);
+        let Some(known) = session.and_then(|id| self.sessions.get(id)) else {
+            return Found { name: member.into(), hash, session, shown: None };
+        };
+        match known.members.find(hash, &member).and_then(|slot| known.members.get(slot)) {
+            Some(slot) => Found { name: slot.name.clone(), hash, session, shown: slot.shown.clone() },
+            None => Found { name: member.into(), hash, session, shown: None },
+        }
     }
 
     /// What has changed of what is shown.
@@ -196,15 +235,13 @@ impl Presence {
     /// # Errors
     /// It is present and was to be new, or there are too many.
     pub fn track(&mut self, now: Now, member: Member, meta: Meta, only_new: bool) -> Result<Stamp, Refusal> {
-        let name = Name::from(member);
-        match self.shown(&name).cloned() {
-            Some(_) if only_new => Err(Refusal::AlreadyTracked),
-            Some(shown) => Ok(self.write(now, &name, meta, Some(&shown))),
-            None => {
-                self.check_room(&name)?;
-                Ok(self.write(now, &name, meta, None))
-            }
+        let found = self.find(member);
+        match &found.shown {
+            Some(_) if only_new => return Err(Refusal::AlreadyTracked),
+            Some(_) => {}
+            None => self.check_room(&found)?,
         }
+        Ok(self.write(now, &found, meta))
     }
 
     /// A present member gets another meta. `after`: not before the version with this ref. Returns the new ref.
@@ -218,44 +255,43 @@ impl Presence {
         change: MetaChange,
         after: Option<Stamp>,
     ) -> Result<Stamp, Refusal> {
-        let name = Name::from(member);
-        let Some(shown) = self.shown(&name).cloned() else { return Err(Refusal::NotTracked) };
-        let meta = match (change, shown.version()) {
-            (MetaChange::Replace(meta), _) => meta,
-            (MetaChange::Merge(patch, bytes_max), Some(version)) => {
+        let found = self.find(member);
+        let Some(version) = found.version() else { return Err(Refusal::NotTracked) };
+        let meta = match change {
+            MetaChange::Replace(meta) => meta,
+            MetaChange::Merge(patch, bytes_max) => {
                 version.meta.merged(&patch, bytes_max).map_err(Refusal::Meta)?
             }
-            (MetaChange::Merge(..), None) => return Err(Refusal::NotTracked),
         };
         after.into_iter().for_each(|after| self.clock.observe(after));
-        Ok(self.write(now, &name, meta, Some(&shown)))
+        Ok(self.write(now, &found, meta))
     }
 
     /// A member is not present any more. `after`: not before the version with this ref. Returns whether it was shown.
     pub fn untrack(&mut self, now: Now, member: Member, after: Option<Stamp>) -> bool {
         after.into_iter().for_each(|after| self.clock.observe(after));
-        self.untrack_name(now, &member.into(), Reason::Untrack)
+        let found = self.find(member);
+        let was_shown = found.shown.is_some();
+        self.untrack_name(now, &found.name, found.hash, was_shown, Reason::Untrack);
+        was_shown
     }
 
-    pub(super) fn untrack_name(&mut self, now: Now, name: &Name, reason: Reason) -> bool {
-        let Some(member) = name.member() else { return false };
-        let was_shown = self.shown(name).is_some();
-        let is_named = matches!(member.session, SessionName::Named(_));
-        if is_named && self.needs_marker(name, was_shown) {
+    pub(super) fn untrack_name(&mut self, now: Now, name: &Name, hash: u64, was_shown: bool, reason: Reason) {
+        let is_named = name.member().is_some_and(|member| matches!(member.session, SessionName::Named(_)));
+        if is_named && self.needs_marker(name, hash, was_shown) {
             let stamp = self.clock.stamp(now.unix_ms());
-            self.replica.put(now.monotonic_ms(), name.clone(), Version::gone(stamp).into());
+            self.replica.put_hashed(now.monotonic_ms(), hash, name, Version::gone(stamp).into());
         } else if !is_named {
             self.replica.remove(now.monotonic_ms(), name);
         }
-        self.settle(now, name, reason);
-        was_shown
+        self.settle_hashed(now, name, hash, reason);
     }
 
     /// Whether an untracked member must be remembered as such: others may know it, or may be about to tell of it. Of those
     /// that nobody is known to have tracked there may not be more than of members.
-    fn needs_marker(&self, name: &Name, was_shown: bool) -> bool {
+    fn needs_marker(&self, name: &Name, hash: u64, was_shown: bool) -> bool {
         was_shown
-            || self.replica.log(self.replica.me()).is_some_and(|log| log.get(name).is_some())
+            || self.replica.log(self.replica.me()).is_some_and(|log| log.get_hashed(hash, name).is_some())
             || !self.is_alone() && self.counts.known_members < self.settings.members_max
     }
 
@@ -264,18 +300,16 @@ impl Presence {
         self.owners.is_empty() && self.replica.is_alone()
     }
 
-    fn check_room(&self, name: &Name) -> Result<(), Refusal> {
+    fn check_room(&self, found: &Found) -> Result<(), Refusal> {
         let settings = &self.settings;
         if self.counts.known_members >= settings.members_max {
             return Err(Refusal::TooMany(settings.members_max));
         }
-        let Some(member) = name.member() else { return Ok(()) };
-        let session = self.sessions.find(&member.session).and_then(|id| self.sessions.get(id));
-        match session {
+        match found.session.and_then(|id| self.sessions.get(id)) {
             Some(session) if session.members.shown() >= settings.members_per_session_max => {
                 Err(Refusal::TooManyInSession(settings.members_per_session_max))
             }
-            None if matches!(member.session, SessionName::Named(_)) => self.check_room_for_session(),
+            None if found.named_session().is_some() => self.check_room_for_session(),
             _ => Ok(()),
         }
     }
@@ -292,15 +326,14 @@ impl Presence {
     }
 
     /// Puts a version of a member. Returns its ref.
-    fn write(&mut self, now: Now, name: &Name, meta: Meta, shown: Option<&Entry>) -> Stamp {
-        let shown = shown.and_then(Entry::version);
+    fn write(&mut self, now: Now, found: &Found, meta: Meta) -> Stamp {
+        let shown = found.version();
         let kept = shown.filter(|shown| shown.meta.is_equal(&meta));
         if let Some(kept) = kept
-            && self.holds(name, kept)
+            && self.holds(found, kept)
         {
-            let reference = kept.reference();
-            self.begin_grace_if_nobody_holds(now, name);
-            return reference;
+            self.begin_grace_if_nobody_holds(now, found);
+            return kept.reference();
         }
         let stamp = self.clock.stamp(now.unix_ms());
         let version = match kept {
@@ -309,23 +342,24 @@ impl Presence {
             None => Version::live(stamp, meta, stamp, shown.map(Version::reference)),
         };
         let reference = version.reference();
-        self.replica.put(now.monotonic_ms(), name.clone(), version.into());
-        self.begin_grace_if_nobody_holds(now, name);
-        self.settle(now, name, Reason::Untrack);
+        self.replica.put_hashed(now.monotonic_ms(), found.hash, &found.name, version.into());
+        self.begin_grace_if_nobody_holds(now, found);
+        self.settle_hashed(now, &found.name, found.hash, Reason::Untrack);
         reference
     }
 
     /// Whether this instance's own log has this version of a member.
-    fn holds(&self, name: &Name, version: &Version) -> bool {
-        let own = self.replica.log(self.replica.me()).and_then(|log| log.get(name));
+    fn holds(&self, found: &Found, version: &Version) -> bool {
+        let own = self.replica.log(self.replica.me());
+        let own = own.and_then(|log| log.get_hashed(found.hash, &found.name));
         let same = |own: &Version| own.stamp == version.stamp && own.state() == State::Live;
         own.and_then(Entry::version).is_some_and(same)
     }
 
     /// A member of a session that nobody holds has been tracked: the session has its grace to be opened.
-    fn begin_grace_if_nobody_holds(&mut self, now: Now, name: &Name) {
-        let Some(Member { session: SessionName::Named(session), .. }) = name.member() else { return };
-        let id = self.sessions.find_or_create_named(session);
+    fn begin_grace_if_nobody_holds(&mut self, now: Now, found: &Found) {
+        let Some(name) = found.named_session() else { return };
+        let id = found.session.unwrap_or_else(|| self.sessions.find_or_create_named(name));
         self.begin_grace(now, id);
     }
 

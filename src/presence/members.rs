@@ -1,17 +1,13 @@
 //! The members of one session, in slots that stay.
 //!
 //! Owns the slots, so that work on all of them can stop after any and go on from there. Must not know what follows from a
-//! member. Small sessions, which most are, have no index.
-
-use hashbrown::HashTable;
+//! member.
 
 use super::entry::Entry;
-use super::name::Name;
+use super::name::{Member, Name};
 use crate::crdt::Key;
 use crate::map::HashKeys;
-
-/// From so many slots on there is an index.
-const INDEXED: usize = 9;
+use crate::slots::{Keyed, Slots};
 
 /// A member of which some record holds an entry.
 #[derive(Debug)]
@@ -21,23 +17,23 @@ pub(super) struct Slot {
     pub(super) shown: Option<Entry>,
 }
 
+impl Keyed for Slot {
+    fn hash(&self, keys: HashKeys) -> u64 {
+        self.name.hash(keys)
+    }
+}
+
 /// The members of one session.
 #[derive(Default)]
 pub(super) struct Members {
-    slots: Vec<Option<Slot>>,
-    free: Vec<u32>,
-    index: HashTable<u32>,
+    slots: Slots<Option<Slot>>,
     shown: usize,
 }
 
 impl Members {
-    /// Members that some record knows.
-    pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
+    /// Whether no record knows any.
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.slots.is_empty()
     }
 
     /// Members that are shown.
@@ -45,63 +41,30 @@ impl Members {
         self.shown
     }
 
-    /// One above the highest slot in use.
+    /// One above the highest slot in use, or more.
     pub(super) fn end(&self) -> u32 {
-        self.slots.len() as u32
+        self.slots.end()
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&Slot> {
-        self.slots.get(slot as usize)?.as_ref()
+        self.slots.get(slot)?.as_ref()
     }
 
-    pub(super) fn find(&self, keys: HashKeys, name: &Name) -> Option<u32> {
-        if self.slots.len() < INDEXED {
-            let is_it = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| slot.name == *name);
-            return self.slots.iter().position(is_it).map(|slot| slot as u32);
-        }
-        let is_it = |slot: &u32| self.get(*slot).is_some_and(|slot| slot.name == *name);
-        self.index.find(name.hash(keys), is_it).copied()
+    /// The slot of the member whose name has this hash.
+    pub(super) fn find(&self, hash: u64, member: &Member) -> Option<u32> {
+        let is_it =
+            |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| slot.name.member() == Some(member));
+        self.slots.find(|| hash, is_it)
     }
 
-    pub(super) fn find_or_insert(&mut self, keys: HashKeys, name: &Name) -> u32 {
-        if let Some(slot) = self.find(keys, name) {
-            return slot;
-        }
-        let member = Some(Slot { name: name.clone(), shown: None });
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.slots[at as usize] = member;
-                at
-            }
-            None => {
-                if self.slots.is_empty() {
-                    // Most sessions of a connection have one member.
-                    self.slots.reserve_exact(1);
-                }
-                self.slots.push(member);
-                (self.slots.len() - 1) as u32
-            }
-        };
-        if self.slots.len() == INDEXED {
-            (0..self.end()).for_each(|slot| self.add_to_index(keys, slot));
-        } else if self.slots.len() > INDEXED {
-            self.add_to_index(keys, at);
-        }
-        at
-    }
-
-    fn add_to_index(&mut self, keys: HashKeys, at: u32) {
-        let slots = &self.slots;
-        let hash = |slot: &u32| slots[*slot as usize].as_ref().map_or(0, |slot| slot.name.hash(keys));
-        // A slot that is free has no name to be found by.
-        if slots[at as usize].is_some() && self.index.find(hash(&at), |slot| *slot == at).is_none() {
-            self.index.insert_unique(hash(&at), at, hash);
-        }
+    /// Adds a member that is not there, with the hash of its name.
+    pub(super) fn insert(&mut self, keys: HashKeys, hash: u64, name: Name) -> u32 {
+        self.slots.insert_hashed(keys, |_| hash, Some(Slot { name, shown: None }))
     }
 
     /// Shows a version, or nothing. Returns what was shown before.
     pub(super) fn show(&mut self, slot: u32, version: Option<Entry>) -> Option<Entry> {
-        let member = self.slots.get_mut(slot as usize)?.as_mut()?;
+        let member = self.slots.get_mut(slot)?.as_mut()?;
         self.shown += usize::from(version.is_some());
         let before = std::mem::replace(&mut member.shown, version);
         self.shown -= usize::from(before.is_some());
@@ -110,13 +73,6 @@ impl Members {
 
     /// Forgets a member, which must not be shown.
     pub(super) fn remove(&mut self, keys: HashKeys, slot: u32) {
-        let Some(member) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
-        if let Ok(entry) = self.index.find_entry(member.name.hash(keys), |other| *other == slot) {
-            entry.remove();
-        }
-        self.free.push(slot);
-        if self.is_empty() {
-            *self = Members::default();
-        }
+        self.slots.remove(keys, slot);
     }
 }

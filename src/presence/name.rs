@@ -41,8 +41,21 @@ pub struct Member {
 impl Member {
     /// Of these parts.
     pub fn new(topic: Arc<str>, key: &str, session: SessionName, id: &str) -> Self {
-        // Joined in memory of just that size. Both together are far below four gigabytes: no request is that long.
+        // Both together are far below four gigabytes: no request is that long.
         Member { topic, session, text: [key, id].concat().into(), key_bytes: key.len() as u32 }
+    }
+
+    /// The hash of the name of an entry about it.
+    pub(super) fn hash(&self, keys: HashKeys) -> u64 {
+        let mut hasher = keys.hasher();
+        match &self.session {
+            SessionName::Connection { life, client } => hasher.numbers(&[*life, *client]),
+            SessionName::Named(session) => hasher.string(session),
+        }
+        hasher.string(&self.topic);
+        hasher.string(self.key());
+        hasher.string(self.id());
+        hasher.finish()
     }
 
     /// Usually the user.
@@ -155,15 +168,7 @@ impl Key for Name {
     fn hash(&self, keys: HashKeys) -> u64 {
         let mut hasher = keys.hasher();
         match &*self.0 {
-            Subject::Member(member) => {
-                match &member.session {
-                    SessionName::Connection { life, client } => hasher.numbers(&[*life, *client]),
-                    SessionName::Named(session) => hasher.string(session),
-                }
-                hasher.string(&member.topic);
-                hasher.string(member.key());
-                hasher.string(member.id());
-            }
+            Subject::Member(member) => return member.hash(keys),
             Subject::Session(session) => {
                 hasher.numbers(&[u64::from(SESSION)]);
                 hasher.string(session);

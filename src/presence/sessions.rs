@@ -6,14 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
-use super::entry::{Attachment, Entry};
+use super::entry::Attachment;
 use super::members::Members;
-use super::name::{Name, SessionName};
+use super::name::SessionName;
 use super::stamp::Stamp;
 use crate::crdt::Owner;
 use crate::map::HashKeys;
+use crate::slots::{Keyed, Slots};
 
 /// How a named session stands in this instance's view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,24 +103,34 @@ pub(super) type SessionId = u32;
 /// All sessions.
 pub(super) struct Sessions {
     keys: HashKeys,
-    slots: Vec<Option<Session>>,
-    free: Vec<SessionId>,
-    index: HashTable<SessionId>,
+    slots: Slots<Option<Session>>,
     named: usize,
 }
 
-fn hash(keys: HashKeys, name: &SessionName) -> u64 {
-    let mut hasher = keys.hasher();
-    match name {
-        SessionName::Connection { life, client } => hasher.numbers(&[*life, *client]),
-        SessionName::Named(name) => hasher.string(name),
+impl Keyed for Session {
+    fn hash(&self, keys: HashKeys) -> u64 {
+        match &self.name {
+            SessionName::Connection { life, client } => hash_of_connection(keys, *life, *client),
+            SessionName::Named(name) => hash_of_named(keys, name),
+        }
     }
+}
+
+fn hash_of_connection(keys: HashKeys, life: u64, client: u64) -> u64 {
+    let mut hasher = keys.hasher();
+    hasher.numbers(&[life, client]);
+    hasher.finish()
+}
+
+fn hash_of_named(keys: HashKeys, name: &str) -> u64 {
+    let mut hasher = keys.hasher();
+    hasher.string(name);
     hasher.finish()
 }
 
 impl Sessions {
     pub(super) fn new(keys: HashKeys) -> Self {
-        Sessions { keys, slots: Vec::new(), free: Vec::new(), index: HashTable::new(), named: 0 }
+        Sessions { keys, slots: Slots::default(), named: 0 }
     }
 
     /// Named sessions.
@@ -129,17 +138,17 @@ impl Sessions {
         self.named
     }
 
-    /// One above the highest id in use.
+    /// One above the highest id in use, or more.
     pub(super) fn end(&self) -> SessionId {
-        self.slots.len() as SessionId
+        self.slots.end()
     }
 
     pub(super) fn get(&self, id: SessionId) -> Option<&Session> {
-        self.slots.get(id as usize)?.as_ref()
+        self.slots.get(id)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
-        self.slots.get_mut(id as usize)?.as_mut()
+        self.slots.get_mut(id)?.as_mut()
     }
 
     pub(super) fn named_mut(&mut self, id: SessionId) -> Option<&mut Named> {
@@ -147,18 +156,21 @@ impl Sessions {
     }
 
     pub(super) fn find(&self, name: &SessionName) -> Option<SessionId> {
-        let same = |id: &SessionId| self.get(*id).is_some_and(|session| session.name == *name);
-        self.index.find(hash(self.keys, name), same).copied()
+        match name {
+            SessionName::Named(name) => self.find_named(name),
+            SessionName::Connection { life, client } => {
+                let is_it = |session: &Option<Session>| session.as_ref().is_some_and(|it| it.name == *name);
+                self.slots.find(|| hash_of_connection(self.keys, *life, *client), is_it)
+            }
+        }
     }
 
     pub(super) fn find_named(&self, name: &str) -> Option<SessionId> {
-        let mut hasher = self.keys.hasher();
-        hasher.string(name);
-        let same = |id: &SessionId| {
-            let known = self.get(*id).map(|session| &session.name);
+        let is_it = |session: &Option<Session>| {
+            let known = session.as_ref().map(|session| &session.name);
             matches!(known, Some(SessionName::Named(known)) if **known == *name)
         };
-        self.index.find(hasher.finish(), same).copied()
+        self.slots.find(|| hash_of_named(self.keys, name), is_it)
     }
 
     pub(super) fn find_or_create_named(&mut self, name: &str) -> SessionId {
@@ -176,25 +188,9 @@ impl Sessions {
     }
 
     fn create(&mut self, name: SessionName) -> SessionId {
-        let hash_of_name = hash(self.keys, &name);
         let named = matches!(name, SessionName::Named(_)).then(Box::default);
         self.named += usize::from(named.is_some());
-        let session = Some(Session { name, members: Members::default(), named });
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.slots[id as usize] = session;
-                id
-            }
-            None => {
-                self.slots.push(session);
-                (self.slots.len() - 1) as SessionId
-            }
-        };
-        let (slots, keys) = (&self.slots, self.keys);
-        self.index.insert_unique(hash_of_name, id, |other| {
-            slots[*other as usize].as_ref().map_or(0, |session| hash(keys, &session.name))
-        });
-        id
+        self.slots.insert(self.keys, Some(Session { name, members: Members::default(), named }))
     }
 
     /// Forgets a session that there is no reason to remember. Returns whether it is gone.
@@ -203,20 +199,9 @@ impl Sessions {
         if !session.is_over() {
             return false;
         }
-        let (hash, is_named) = (hash(self.keys, &session.name), session.named.is_some());
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
-            entry.remove();
-        }
-        self.named -= usize::from(is_named);
-        self.slots[id as usize] = None;
-        self.free.push(id);
+        self.named -= usize::from(session.named.is_some());
+        self.slots.remove(self.keys, id);
         true
-    }
-
-    /// The version of a member that is shown.
-    pub(super) fn shown(&self, keys: HashKeys, name: &Name) -> Option<&Entry> {
-        let session = self.get(self.find(&name.member()?.session)?)?;
-        session.members.get(session.members.find(keys, name)?)?.shown.as_ref()
     }
 
     /// The name of a named session.

@@ -7,10 +7,11 @@
 use super::entry::{Entry, Rank, State, Version};
 use super::machine::Presence;
 use super::members::Slot;
-use super::name::Name;
+use super::name::{Member, Name};
 use super::sessions::{Liveness, Named, SessionId};
 use super::stamp::Stamp;
 use super::{Change, Reason};
+use crate::crdt::Key;
 use crate::time::Now;
 
 /// What the records say about a member.
@@ -59,22 +60,28 @@ impl Known {
 impl Presence {
     /// Looks at a member again and shows what is to be shown of it. `reason`: why it left, if the records do not tell.
     pub(super) fn settle(&mut self, now: Now, name: &Name, reason: Reason) {
+        self.settle_hashed(now, name, name.hash(self.keys), reason);
+    }
+
+    /// The same, with the hash of the name.
+    pub(super) fn settle_hashed(&mut self, now: Now, name: &Name, hash: u64, reason: Reason) {
         let Some(member) = name.member() else { return };
-        let Some(known) = self.known(now, name) else {
+        let Some(known) = self.known(now, name, hash) else {
             if let Some(id) = self.sessions.find(&member.session) {
-                self.forget_member(id, name, reason);
+                self.forget_member(id, member, hash, reason);
             }
             return;
         };
         let id = self.sessions.find_or_create(&member.session);
         if self.adopt(now, id, name, &known) {
-            return self.settle(now, name, reason);
+            return self.settle_hashed(now, name, hash, reason);
         }
         let keys = self.keys;
         let Some(session) = self.sessions.get_mut(id) else { return };
-        let before = session.members.len();
-        let slot = session.members.find_or_insert(keys, name);
-        self.counts.known_members += session.members.len() - before;
+        let slot = session.members.find(hash, member).unwrap_or_else(|| {
+            self.counts.known_members += 1;
+            session.members.insert(keys, hash, name.clone())
+        });
         let named = session.named.as_deref_mut();
         let version = known.version();
         let is_live = version.state() == State::Live;
@@ -105,14 +112,14 @@ impl Presence {
         let Some(member) = name.member() else { return false };
         let named =
             self.sessions.find(&member.session).and_then(|id| self.sessions.get(id)?.named.as_deref());
-        self.known(now, name).is_some_and(|known| known.own_is_useless(named))
+        self.known(now, name, name.hash(self.keys)).is_some_and(|known| known.own_is_useless(named))
     }
 
-    fn known(&self, now: Now, name: &Name) -> Option<Known> {
+    fn known(&self, now: Now, name: &Name, hash: u64) -> Option<Known> {
         let me = self.replica.me();
         let mut known: Option<Known> = None;
         for (owner, log, _) in self.replica.records() {
-            let Some(entry) = log.get(name) else { continue };
+            let Some(entry) = log.get_hashed(hash, name) else { continue };
             let Some(version) = entry.version() else { continue };
             let (rank, is_own) = (version.rank(), owner == me);
             let view = self.owners.get(&owner);
@@ -197,9 +204,9 @@ impl Presence {
     }
 
     /// No record knows the member any more.
-    fn forget_member(&mut self, id: SessionId, name: &Name, reason: Reason) {
+    fn forget_member(&mut self, id: SessionId, member: &Member, hash: u64, reason: Reason) {
         let keys = self.keys;
-        let Some(slot) = self.sessions.get(id).and_then(|session| session.members.find(keys, name)) else {
+        let Some(slot) = self.sessions.get(id).and_then(|session| session.members.find(hash, member)) else {
             self.forget_if_over(id);
             return;
         };

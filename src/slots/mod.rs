@@ -83,12 +83,27 @@ impl<T: Slot> Slots<T> {
         let is_it = |entry: &T| !entry.is_free() && is(entry);
         match &self.0 {
             Storage::Few(few) => few.iter().position(is_it).map(|slot| slot as u32),
-            Storage::Many(many) => many.index.find(hash(), |slot| many.slab.get(slot).is_some_and(&is_it)),
+            Storage::Many(many) => {
+                many.index.find(hash(), |slot| many.slab.get(slot).is_some_and(&is_it))
+            }
+        }
+    }
+
+    /// One above the highest slot in use, or a little more.
+    pub fn end(&self) -> u32 {
+        match &self.0 {
+            Storage::Few(few) => few.len() as u32,
+            Storage::Many(many) => many.slab.end(),
         }
     }
 
     /// Adds an entry with a key that is not there, and returns its slot.
     pub fn insert(&mut self, keys: HashKeys, entry: T) -> u32 {
+        self.insert_hashed(keys, |entry| entry.hash(keys), entry)
+    }
+
+    /// The same, with the hash of its key, which is asked for only if need be.
+    pub fn insert_hashed(&mut self, keys: HashKeys, hash: impl FnOnce(&T) -> u64, entry: T) -> u32 {
         debug_assert!(!entry.is_free());
         if let Storage::Few(few) = &mut self.0 {
             match few.iter().position(Slot::is_free) {
@@ -105,7 +120,7 @@ impl<T: Slot> Slots<T> {
         }
         match &mut self.0 {
             Storage::Few(_) => unreachable!("there were too many for that"),
-            Storage::Many(many) => many.insert(keys, entry),
+            Storage::Many(many) => many.insert(hash(&entry), entry),
         }
     }
 
@@ -170,8 +185,7 @@ impl<T: Slot> Many<T> {
         Many { slab: few.into(), index }
     }
 
-    fn insert(&mut self, keys: HashKeys, entry: T) -> u32 {
-        let hash = entry.hash(keys);
+    fn insert(&mut self, hash: u64, entry: T) -> u32 {
         let slot = self.slab.insert(entry);
         self.index.insert(hash, slot);
         slot

@@ -38,6 +38,11 @@ impl<T: Slot> Slab<T> {
         self.used
     }
 
+    /// One above the last slot there is memory for.
+    pub(super) fn end(&self) -> u32 {
+        (self.pieces.len() * PIECE) as u32
+    }
+
     /// Adds an entry and returns its slot.
     pub(super) fn insert(&mut self, value: T) -> u32 {
         debug_assert!(!value.is_free());
