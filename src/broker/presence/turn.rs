@@ -3,14 +3,14 @@
 //! Owns the attachment of clients to sessions and the turns of the presence task. Each holds a lock for a budget and no
 //! longer. Must not know who calls, or how it waits.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::task::Waker;
 
 use super::Presence;
 use super::hooks::{notice_text, session_channel};
 use crate::broker::Broker;
 use crate::broker::stats::Counter;
-use crate::presence::{Detach, Notice, Presence as Machine};
+use crate::presence::{Detach, Notice, Presence as Machine, Refusal};
 use crate::pubsub::fanout::Delivery;
 use crate::pubsub::reserved::TOPICS;
 use crate::resp::push::{FrameBuffer, Payload};
@@ -32,6 +32,16 @@ pub struct Turn {
 }
 
 impl Presence {
+    /// Whether clients may be attached to these sessions, which asks for room if they are new.
+    ///
+    /// # Errors
+    /// There would be too many sessions.
+    pub fn check_room_for_sessions(&self, sessions: &BTreeSet<&str>) -> Result<(), Refusal> {
+        // Each takes the lock by itself: a request may name very many.
+        let new = sessions.iter().filter(|session| !self.machine.lock().knows_session(session)).count();
+        self.machine.lock().check_room_for_sessions(new)
+    }
+
     /// A client is attached to a session from now on. Returns what it must know.
     pub(super) fn attach(&self, now: Now, session: &str, client: u64) -> Option<Notice> {
         let mut machine = self.machine.lock();
