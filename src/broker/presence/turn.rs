@@ -8,6 +8,7 @@ use std::task::Waker;
 
 use super::Presence;
 use super::hooks::{notice_text, session_channel};
+use super::watchers::Told;
 use crate::broker::Broker;
 use crate::broker::stats::Counter;
 use crate::presence::{Detach, Notice, Presence as Machine, Refusal};
@@ -21,6 +22,12 @@ use crate::time::Now;
 const ENTRIES_PER_TURN: usize = 256;
 /// Receivers and patterns that a turn reaches at once; a larger fan-out goes on in turns of the flush task.
 const FANOUT_BUDGET: usize = 1024;
+
+/// Diffs that are on their way to subscribers of patterns when no more are made: what changes meanwhile waits as a change of a
+/// member, of which there are so many, and not as bytes.
+const DIFFS_UNFINISHED_MAX: usize = 64;
+/// How soon it is looked again whether they are less, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 1;
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +119,11 @@ impl Broker {
         self.presence.take_work();
         self.presence.note_listeners(|| self.subscriptions.topic_patterns() > 0);
         let turn = self.presence.advance(now, random);
-        let told = self.presence.tell(now, ready);
+        let told = if self.subscriptions.diffs_unfinished() < DIFFS_UNFINISHED_MAX {
+            self.presence.tell(now, ready)
+        } else {
+            Told { next_ms: now.monotonic_ms() + LOOK_AGAIN_MS, ..Told::default() }
+        };
         self.stats.add_presence(0, told.tally);
         let (mut overflowed, mut frame) = (Vec::new(), FrameBuffer::default());
         let mut delivery = Delivery {
