@@ -54,7 +54,7 @@ impl Presence {
         let id = match self.sessions.find_named(session) {
             Some(id) => id,
             None => {
-                self.check_room_for_session()?;
+                self.check_room_for_sessions(1)?;
                 self.sessions.find_or_create_named(session)
             }
         };
@@ -73,7 +73,7 @@ impl Presence {
     /// Ends a session. Returns how many members were shown; [`Presence::is_settled`] says when they are gone.
     pub fn end(&mut self, now: Now, session: &str) -> usize {
         let known = self.sessions.find_named(session);
-        if known.is_none() && (self.is_alone() || self.check_room_for_session().is_err()) {
+        if known.is_none() && (self.is_alone() || self.check_room_for_sessions(1).is_err()) {
             return 0;
         }
         let id = self.sessions.find_or_create_named(session);
@@ -185,7 +185,9 @@ impl Presence {
             }
             (None, Liveness::Alive) => named.liveness = Liveness::Grace(now_ms),
             (None, Liveness::Grace(since_ms)) => {
-                if now_ms >= since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms)) {
+                let ends_ms = since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms));
+                // It comes back and is lost again faster than its members can be given up.
+                if now_ms >= ends_ms && !named.gives_up {
                     self.give_up(now, id);
                 }
             }
@@ -205,6 +207,7 @@ impl Presence {
             return;
         }
         named.owes_news = true;
+        named.gives_up = true;
         named.jobs += 1;
         self.counts.given_up += 1;
         self.jobs.push_back(Job::GiveUp { session: id, next: 0, at: stamp });
@@ -226,7 +229,10 @@ impl Presence {
         let (owners, default_ms) = (&self.owners, self.settings.grace_ms);
         let Some(named) = self.sessions.named_mut(id) else { return };
         let grace = match named.liveness {
-            Liveness::Grace(since_ms) => Some(since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms))),
+            // When its members are given up it is looked at again anyway.
+            Liveness::Grace(since_ms) if !named.gives_up => {
+                Some(since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms)))
+            }
             _ => None,
         };
         let left_behind = |(owner, attachment): (&crate::crdt::Owner, &Attachment)| {

@@ -309,20 +309,26 @@ impl Presence {
             Some(session) if session.members.shown() >= settings.members_per_session_max => {
                 Err(Refusal::TooManyInSession(settings.members_per_session_max))
             }
-            None if found.named_session().is_some() => self.check_room_for_session(),
+            None if found.named_session().is_some() => self.check_room_for_sessions(1),
             _ => Ok(()),
         }
     }
 
-    /// Whether there may be another named session.
+    /// Whether there may be so many named sessions more.
     ///
     /// # Errors
-    /// There are too many.
-    pub(super) fn check_room_for_session(&self) -> Result<(), Refusal> {
-        if self.sessions.named() >= self.settings.sessions_max {
-            return Err(Refusal::TooManySessions(self.settings.sessions_max));
+    /// There would be too many.
+    pub fn check_room_for_sessions(&self, new: usize) -> Result<(), Refusal> {
+        let most = self.settings.sessions_max;
+        if new > 0 && self.sessions.named() + new > most {
+            return Err(Refusal::TooManySessions(most));
         }
         Ok(())
+    }
+
+    /// Whether a named session is known.
+    pub fn knows_session(&self, session: &str) -> bool {
+        self.sessions.find_named(session).is_some()
     }
 
     /// Puts a version of a member. Returns its ref.

@@ -55,6 +55,12 @@ pub(super) struct Named {
     pub(super) covered: BTreeSet<u32>,
     /// Work on all its members that is under way.
     pub(super) jobs: u32,
+    /// Some of that looks at them again.
+    pub(super) settles: bool,
+    /// And is to begin anew when it has come to the end: however often that is wanted, once.
+    pub(super) settles_again: bool,
+    /// Some of it gives them up.
+    pub(super) gives_up: bool,
     /// When something is due, as it stands among the timers.
     pub(super) timer: Option<u64>,
     /// The application will be told that members were lost.
