@@ -76,6 +76,16 @@ impl Presence {
         self.replica.handle_message(now.monotonic_ms(), from, frame, random)
     }
 
+    /// This instance is to be connected to a seed that it has not met: nothing is dropped before, for some time.
+    pub fn expect_seed(&mut self, seed: u64) {
+        self.replica.expect_seed(seed);
+    }
+
+    /// The seed has turned out to be an instance that membership knows.
+    pub fn seed_met(&mut self, seed: u64) {
+        self.replica.seed_met(seed);
+    }
+
     /// There is a link to this peer.
     pub fn link_up(&mut self, now: Now, peer: NodeId) {
         self.replica.link_up(now.monotonic_ms(), peer);

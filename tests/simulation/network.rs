@@ -33,6 +33,8 @@ pub(crate) trait Machine {
     fn node_left(&mut self, now: Now, node: NodeId);
     fn poll_message(&mut self) -> Option<(NodeId, Vec<u8>)>;
     fn next_part(&mut self, peer: NodeId) -> Option<Vec<u8>>;
+    /// An instance that it was to be connected to from the start has been met.
+    fn seed_met(&mut self, seed: u64);
 }
 
 /// What an instance's membership believes of another one.
@@ -206,6 +208,16 @@ impl<M: Machine, T> Network<M, T> {
         self.clear_since(a, b).map_or(0, |since| self.now - since)
     }
 
+    /// For how long nothing has been broken or mended between two instances.
+    pub(crate) fn unchanged_for(&self, a: usize, b: usize) -> u64 {
+        let changed = self.changed.get(&(a.min(b), a.max(b))).copied().unwrap_or(0);
+        let of = |index: usize| {
+            let instance = &self.instances[index];
+            if instance.paused_since.is_some() { self.now } else { instance.steady_since }
+        };
+        self.now - changed.max(of(a)).max(of(b))
+    }
+
     /// Membership reaches others through third parties.
     fn reaches(&self, a: usize, b: usize) -> bool {
         self.runs(b)
@@ -341,6 +353,7 @@ impl<M: Machine, T> Network<M, T> {
             if belief.up != incarnation {
                 belief.up = incarnation;
                 incarnation.into_iter().for_each(|incarnation| machine.node_up(clocks, node, incarnation));
+                machine.seed_met(other as u64);
             }
         } else if belief.up.is_some() && now > belief.last_seen + belief.patience {
             belief.up = None;

@@ -3,6 +3,7 @@
 //! Owns the order in which things happen and how an instance is driven. What applications do is in `sessions` and
 //! `connections`, what must hold in `truth` and `oracle`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hereabouts::crdt::wire::Malformed;
@@ -11,7 +12,7 @@ use hereabouts::map::HashKeys;
 use hereabouts::presence::{Entry, Name, Presence, Settings, Stamp};
 use hereabouts::time::Now;
 
-use crate::connections::Connection;
+use crate::connections::{Connection, Resident};
 use crate::network::{Machine, Network};
 use crate::oracle::View;
 use crate::random::Random;
@@ -46,6 +47,8 @@ pub(crate) enum Act {
     Connections,
     /// A connection that came a moment ago goes.
     Hangup(u64),
+    /// A client that is attached goes, when its instance runs.
+    Detach { instance: usize, life: u64, session: Arc<str>, client: u64, named: bool },
     /// An instance that was told to end looks whether it may.
     Leave { instance: usize, life: u64, deadline: u64 },
     /// A wall clock is put right.
@@ -79,7 +82,13 @@ pub(crate) struct World {
     pub(crate) views: Vec<View>,
     pub(crate) truth: Truth,
     pub(crate) applications: Vec<Application>,
+    /// Sessions whose applications have gone for good, and when they were over.
+    pub(crate) retired: BTreeMap<Arc<str>, u64>,
     pub(crate) connections: Vec<Connection>,
+    pub(crate) residents: BTreeMap<Name, Resident>,
+    /// Metas drawn so far, and the last one of each member.
+    pub(crate) metas: u64,
+    pub(crate) last_metas: BTreeMap<Name, u64>,
     /// Instances that have been told to end, in that life.
     pub(crate) draining: Vec<Option<u64>>,
     pub(crate) next_client: u64,
@@ -126,7 +135,11 @@ impl World {
             views: (0..count).map(|_| View::default()).collect(),
             truth: Truth::default(),
             applications: Vec::new(),
+            retired: BTreeMap::new(),
             connections: Vec::new(),
+            residents: BTreeMap::new(),
+            metas: 0,
+            last_metas: BTreeMap::new(),
             draining: vec![None; count],
             next_client: 0,
             faults,
@@ -136,11 +149,11 @@ impl World {
             net,
         };
         world.net.tell(|| format!("{:?}", world.faults));
-        for index in 0..count {
+        for _ in 0..count {
             let skew = world.net.random.below(SKEW);
             world.net.add(count, skew);
-            world.start(index);
         }
+        (0..count).for_each(|index| world.start(index));
         world.open_applications();
         world.plan_acts();
         world
@@ -172,7 +185,7 @@ impl World {
             self.count(index);
         }
         let mut reached = self.net.reached;
-        reached.note("trace", self.net.trace >> 1);
+        reached.note("trace", self.net.trace % 1_000_003);
         Ok(reached)
     }
 
@@ -211,6 +224,9 @@ impl World {
             Act::Deed(number, deed) => self.do_deed(number, deed),
             Act::Connections => self.come_and_go(),
             Act::Hangup(client) => self.hang_up(client),
+            Act::Detach { instance, life, session, client, named } => {
+                self.detach_at((instance, life), &session, client, named)
+            }
             Act::Leave { instance, life, deadline } => self.leave(instance, life, deadline),
             Act::Clock(index) => {
                 self.net.instances[index].clock_back = 0;
@@ -238,7 +254,9 @@ impl World {
         let life = self.net.random.next();
         let settings = settings(self.removal_bytes_max, self.part_bytes);
         let keys = HashKeys::new([1, 2]);
-        self.net.instances[index].machine = Some(Presence::new(me, life, settings, keys, now));
+        let mut machine = Presence::new(me, life, settings, keys, now);
+        (0..self.net.instances.len()).filter(|seed| *seed != index).for_each(|seed| machine.expect_seed(seed as u64));
+        self.net.instances[index].machine = Some(machine);
         self.views[index] = View::default();
         self.net.tell(|| format!("{index} starts as {me:?}"));
     }
@@ -362,7 +380,7 @@ impl World {
         self.net.instances[index].steady_since = self.net.now;
         self.net.reached.note("restarts", 1);
         self.net.tell(|| format!("{index} {how}"));
-        self.bury(index);
+        self.bury();
         let back = (self.net.now + self.net.random.between(50, 20_000)).min(FAULTS_END);
         self.net.schedule.plan(back, Step::Restart(index));
     }
@@ -429,7 +447,7 @@ impl World {
     }
 
     /// What it had acknowledged and nobody else holds may be lost.
-    fn bury(&mut self, index: usize) {
+    fn bury(&mut self) {
         let machines: Vec<&Presence> =
             self.net.instances.iter().filter_map(|instance| instance.machine.as_ref()).collect();
         let held = |name: &Name, stamp: Stamp| {
@@ -445,14 +463,20 @@ impl World {
             self.net.tell(|| format!("nobody else has {write:?}"));
         }
         self.net.reached.note("excepted: writes that were lost in a crash", orphaned.len() as u64);
-        let _ = index;
+        let (now, net) = (self.net.now, &self.net);
+        self.connections.retain(|open| net.lives(open.instance, open.life));
+        for resident in self.residents.values_mut() {
+            if resident.died_at.is_none() && !net.lives(resident.instance, resident.life) {
+                resident.died_at = Some(now);
+            }
+        }
     }
 
     fn count(&mut self, index: usize) {
         let Some(machine) = &self.net.instances[index].machine else { return };
         self.net.reached.count(machine.replica());
         let counts = machine.counts();
-        self.net.reached.count_presence(&counts);
+        self.net.reached.count_presence(counts);
     }
 }
 
@@ -509,5 +533,9 @@ impl Machine for Presence {
 
     fn next_part(&mut self, peer: NodeId) -> Option<Vec<u8>> {
         Presence::next_part(self, peer)
+    }
+
+    fn seed_met(&mut self, seed: u64) {
+        Presence::seed_met(self, seed);
     }
 }

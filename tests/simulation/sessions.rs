@@ -106,6 +106,12 @@ impl Application {
         self.lease.and_then(|(_, grace)| grace).unwrap_or(GRACE).min(GRACE)
     }
 
+    fn note_use(&mut self, instance: usize, life: u64) {
+        if !self.pool.contains(&(instance, life)) {
+            self.pool.push((instance, life));
+        }
+    }
+
     pub(crate) fn is_leased(&self) -> bool {
         self.lease.is_some()
     }
@@ -257,7 +263,7 @@ impl World {
         let life = self.net.instances[instance].life;
         let session = self.applications[number].session.clone();
         let Some(machine) = &mut self.net.instances[instance].machine else { return Ok(()) };
-        let alive = machine.touch(now, &session, ttl_ms, grace_ms);
+        let alive = machine.touch(now, &session, ttl_ms, grace_ms).map_err(|refusal| format!("TOUCH: {refusal:?}"))?;
         self.net.tell(|| format!("{session} is touched at {instance} for {ttl_ms}, grace {grace_ms:?}: {alive}"));
         let (now, late) = (self.net.now, self.net.now < FAULTS_END && self.net.random.chance(30));
         let application = &mut self.applications[number];
@@ -266,13 +272,15 @@ impl World {
             Some(hold) => hold.until = now + ttl_ms,
             None => application.holds.push(Hold { instance, life, client: None, since: now, until: now + ttl_ms }),
         }
-        application.pool.push((instance, life));
+        application.note_use(instance, life);
         application.touch_at = now + if late { 2 * ttl_ms + 8_000 } else { ttl_ms / 3 };
         self.drop_holds(number);
         self.net.reached.note("leases lapsed", u64::from(late));
-        if !alive && !self.applications[number].wanted.is_empty() {
+        if !alive {
             self.doubt(number);
-            self.plan_tracking_again(number, "the session was not alive");
+            if !self.applications[number].wanted.is_empty() {
+                self.plan_tracking_again(number, "the session was not alive");
+            }
         }
         self.drain(instance)
     }
@@ -290,7 +298,7 @@ impl World {
 
     /// What an instance tells the clients that are attached there.
     pub(crate) fn hear(&mut self, index: usize, notice: Notice, working: bool) -> Result<(), String> {
-        let Notice::Attached { session, client, members, resumed } = notice;
+        let Notice { session, client, members, resumed } = notice;
         self.net.tell(|| format!("{index} tells {session} ({client:?}): {members} members, resumed: {resumed}"));
         let shown = self.views[index].of_session(&session).count();
         if !working && shown != members {
@@ -309,10 +317,12 @@ impl World {
         let Some(number) = number else { return Ok(()) };
         if resumed {
             self.net.reached.note("resumed", 1);
-        } else if !self.applications[number].wanted.is_empty() {
-            self.net.reached.note("not resumed", 1);
+        } else {
             self.doubt(number);
-            self.plan_tracking_again(number, "it was not resumed");
+            if !self.applications[number].wanted.is_empty() {
+                self.net.reached.note("not resumed", 1);
+                self.plan_tracking_again(number, "it was not resumed");
+            }
         }
         Ok(())
     }
@@ -329,7 +339,7 @@ impl World {
             return Ok(());
         };
         if self.net.lives(hold.instance, hold.life) {
-            self.detach_at(hold.instance, &session, client, named)?;
+            self.detach_at((hold.instance, hold.life), &session, client, named)?;
         }
         self.drop_holds(number);
         Ok(())
@@ -355,7 +365,7 @@ impl World {
                 let topic = self.net.random.chance(500).then_some(TOPICS[0]);
                 self.plan_deed(number, 0, Deed::UntrackAll(topic));
             }
-            (40..180, _) if !self.applications[number].holds.is_empty() || drawn < 60 => self.draw_deeds(number),
+            (39..180, _) if !self.applications[number].holds.is_empty() || drawn < 60 => self.draw_deeds(number),
             _ => {}
         }
         Ok(())
@@ -428,7 +438,9 @@ impl World {
         let next = Application::new(number, generation, now + after);
         let former = std::mem::replace(application, next);
         self.draw_habits(number);
-        self.retire(former);
+        // A lease of it runs out.
+        let over_at = former.holds.iter().map(|hold| hold.until).fold(now, u64::max);
+        self.retired.insert(former.session, over_at);
         Ok(())
     }
 
@@ -484,7 +496,7 @@ impl World {
             return Ok(());
         };
         let life = self.net.instances[instance].life;
-        self.applications[number].pool.push((instance, life));
+        self.applications[number].note_use(instance, life);
         self.carry_out(number, instance, deed)?;
         self.drain(instance)
     }
