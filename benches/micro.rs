@@ -21,6 +21,7 @@ use hereabouts::broker::subscriptions::{Published, Subscriptions};
 use hereabouts::broker::{Broker, Identity, ProcessorTime};
 use hereabouts::command::{self, Interpreter, Workspace};
 use hereabouts::config::{Config, OutputLimit};
+use hereabouts::crdt::NodeId;
 use hereabouts::map::HashKeys;
 use hereabouts::outbox::{Batch, Outbox, Taken};
 use hereabouts::pubsub::fanout::{Delivery, Message};
@@ -276,6 +277,8 @@ fn commands(criterion: &mut Criterion) {
         allocator: String::new(),
         system: String::new(),
         system_bytes: 0,
+        node: NodeId(1),
+        life: 1,
         run_id: String::new(),
         process_id: 0,
         executable: String::new(),

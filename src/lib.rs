@@ -12,7 +12,8 @@
 //! - [`presence`]: who is present in which topic, as plain data.
 //! - [`crdt`]: the map that instances share, each owner's part of it a prefix of that owner's log.
 //! - Values: [`resp`] (the protocol), [`glob`] (patterns), [`outbox`] (a client's bounded output), [`config`],
-//!   [`map`] (keyed hashing), [`time`], [`sync`] (locks that the model checker can replace).
+//!   [`map`] (keyed hashing), [`slots`] (tables whose entries keep their places), [`time`], [`sync`] (locks that the model checker
+//!   can replace).
 //!
 //! To follow one PUBLISH from socket to socket, read: `net/client.rs` (bytes arrive), `resp/request.rs` (a request),
 //! `command/mod.rs` (dispatch), `command/publish.rs` (the handler), `broker/subscriptions.rs` (the table's locks),
@@ -49,5 +50,6 @@ pub mod glob;
 pub mod map;
 pub mod outbox;
 pub mod resp;
+pub mod slots;
 pub mod sync;
 pub mod time;

@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["crdt"],
     &["outbox"],
     &["config"],
+    &["slots"],
     &["resp", "glob", "map", "time"],
     &["sync"],
 ];

@@ -106,10 +106,14 @@ impl Broker {
         let mut new = Config::clone(&old);
         change(&mut new)?;
         host.apply(&old, &mut new)?;
-        let mut current = current.write();
-        current.config = Arc::new(new);
-        current.version = current.version.wrapping_add(1);
-        version.store(current.version, Ordering::Relaxed);
+        let new = Arc::new(new);
+        {
+            let mut current = current.write();
+            current.config = Arc::clone(&new);
+            current.version = current.version.wrapping_add(1);
+            version.store(current.version, Ordering::Relaxed);
+        }
+        self.presence.configure(&new);
         Ok(())
     }
 

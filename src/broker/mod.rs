@@ -4,7 +4,7 @@
 //! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with
 //! [`Subscriptions::publish`].
 //!
-//! Lock order: a shard of channels, then patterns, then an outbox. The list of clients, that of monitors, the pause, the
+//! Lock order: presence (the machine, a shard of topics, a shard of places), a shard of channels, then patterns, then an outbox. The list of clients, that of monitors, the pause, the
 //! configuration, the notices, the request to stop, the cleanup queue, what is rare of a client, and what statistics have
 //! (errors, gauges, the slow log, the latency monitor) are taken alone. No lock is held for longer than
 //! one budget, but for the one that lets one client at a time change the configuration; and wakers are called when all
@@ -20,6 +20,7 @@ pub mod latency;
 pub mod monitors;
 pub mod notices;
 pub mod pause;
+pub mod presence;
 pub mod session;
 pub mod slow_log;
 pub mod stats;
@@ -30,6 +31,7 @@ mod cleanup;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::crdt::NodeId;
 use crate::map::HashKeys;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +66,10 @@ pub struct Identity {
     pub system: String,
     /// The machine's memory in bytes.
     pub system_bytes: u64,
+    /// By which other instances know it.
+    pub node: NodeId,
+    /// A random number that tells this start from all others.
+    pub life: u64,
     /// Forty hexadecimal digits, different at every start. (Redis INFO `run_id`.)
     pub run_id: String,
     /// Process id.
@@ -116,6 +122,8 @@ pub struct Broker {
     pub started: Now,
     /// Channels, patterns and their receivers.
     pub subscriptions: Subscriptions,
+    /// Who is present in which topic.
+    pub presence: presence::Presence,
     /// Everyone connected.
     pub clients: Clients,
     /// Who is shown what the others do.
@@ -152,6 +160,7 @@ impl Broker {
             slow_log: SlowLog::default(),
             latency: LatencyMonitor::default(),
             peak_bytes: AtomicU64::new(startup_bytes),
+            presence: presence::Presence::new(&config, &identity, keys, now),
             identity,
             started: now,
             subscriptions: Subscriptions::counting(keys, counted),

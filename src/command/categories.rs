@@ -32,6 +32,8 @@ const NAMES: Names = &[
     ("connection", 1 << 18),
     ("transaction", 1 << 19),
     ("scripting", 1 << 20),
+    // Ours.
+    ("presence", 1 << 21),
 ];
 
 impl Categories {
@@ -72,6 +74,7 @@ impl Group {
             Group::Hash => "hash",
             Group::Hyperloglog => "hyperloglog",
             Group::List => "list",
+            Group::Presence => "presence",
             Group::Scripting => "scripting",
             Group::Set => "set",
             Group::SortedSet => "sortedset",
@@ -130,6 +133,8 @@ mod tests {
         assert_eq!(categories("eval_ro"), ["slow", "scripting"]);
         assert_eq!(categories("blpop"), ["write", "list", "slow", "blocking"]);
         assert_eq!(categories("mpublish"), ["pubsub", "fast"]);
+        assert_eq!(categories("presence.track"), ["write", "fast", "presence"]);
+        assert_eq!(categories("presence.list"), ["read", "slow", "presence"]);
     }
 
     #[test]

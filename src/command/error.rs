@@ -3,6 +3,10 @@
 //! Owns them to the letter, since clients match on them; nothing else spells one. They are Redis 7.2's, or follow
 //! its form where the command is ours. Must not know when they apply.
 
+mod presence;
+
+pub use presence::PresenceError;
+
 use crate::resp::request::Request;
 
 /// Bytes of a name, and of all arguments together, that an unknown command's error repeats. (Redis.)
@@ -60,6 +64,7 @@ pub enum Error {
     PauseMode,
     TimeoutOutOfRange,
     Tracking(TrackingError),
+    Presence(PresenceError),
     /// A client in MONITOR mode may not publish: Redis has it for a replica.
     ReplicaKeyspace,
     NestedMulti,
@@ -192,6 +197,7 @@ impl Error {
                 [begin, name, b"'. Try ", container.as_bytes(), b" HELP."].concat()
             }
             Error::Tracking(error) => error.text(),
+            Error::Presence(error) => error.text().into_bytes(),
             Error::NoSamples(event) => [b"ERR No samples available for event '", whole(event), b"'"].concat(),
             Error::HelloOption(option) => {
                 [b"ERR Syntax error in HELLO option '", whole(option), b"'"].concat()

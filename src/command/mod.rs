@@ -23,6 +23,7 @@ mod latency;
 mod memory;
 mod monitor;
 mod names;
+mod presence;
 mod publish;
 mod pubsub;
 mod redact;
@@ -42,7 +43,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 pub use client::describe;
-pub use error::Error;
+pub use error::{Error, PresenceError};
 pub use spec::{Action, Flags, Handler, Row};
 
 use crate::broker::Broker;

@@ -146,6 +146,8 @@ pub enum Group {
     Hash,
     Hyperloglog,
     List,
+    /// Ours.
+    Presence,
     Pubsub,
     Scripting,
     Server,
@@ -168,6 +170,7 @@ impl Group {
             Group::Hash => "hash",
             Group::Hyperloglog => "hyperloglog",
             Group::List => "list",
+            Group::Presence => "presence",
             Group::Pubsub => "pubsub",
             Group::Scripting => "scripting",
             Group::Server => "server",

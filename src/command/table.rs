@@ -8,8 +8,8 @@ use hashbrown::HashTable;
 
 use super::spec::Row;
 use super::{
-    catalog, client, cluster, config, connection, debug, info, keyspace, latency, memory, monitor, publish,
-    pubsub, redis, scripting, server, shutdown, slowlog, subscribe, transaction,
+    catalog, client, cluster, config, connection, debug, info, keyspace, latency, memory, monitor, presence,
+    publish, pubsub, redis, scripting, server, shutdown, slowlog, subscribe, transaction,
 };
 
 /// The rows of every group, in the order in which a reader meets them.
@@ -17,6 +17,7 @@ static GROUPS: &[&[Row]] = &[
     subscribe::ROWS,
     publish::ROWS,
     pubsub::ROWS,
+    presence::ROWS,
     connection::ROWS,
     client::ROWS,
     config::ROWS,

@@ -54,6 +54,22 @@ pub struct OutputLimits {
     pub replica: OutputLimit,
 }
 
+impl Default for OutputLimits {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        let limit = |hard_bytes, soft_bytes, seconds| OutputLimit {
+            hard_bytes,
+            soft_bytes,
+            soft_duration: Duration::from_secs(seconds),
+        };
+        OutputLimits {
+            normal: limit(0, 0, 0),
+            pubsub: limit(32 * MIB, 8 * MIB, 60),
+            replica: limit(256 * MIB, 64 * MIB, 60),
+        }
+    }
+}
+
 /// `maxmemory-clients`: bytes, or a part of `maxmemory`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientMemory {
@@ -152,6 +168,40 @@ pub struct Config {
     pub max_pattern_length: usize,
     /// Channels whose messages are counted, of each kind.
     pub pubsub_stats_channels: usize,
+    /// Bytes of a topic's name.
+    pub presence_topic_max_bytes: usize,
+    /// Bytes of a member's key.
+    pub presence_key_max_bytes: usize,
+    /// Bytes of a session's name.
+    pub presence_session_max_bytes: usize,
+    /// Bytes of a member's id.
+    pub presence_id_max_bytes: usize,
+    /// Bytes of a meta.
+    pub presence_meta_max_bytes: usize,
+    /// Members of one topic.
+    pub presence_topic_members_max: usize,
+    /// Members of one key in a topic.
+    pub presence_key_members_max: usize,
+    /// Members of one session, or of one connection.
+    pub presence_session_members_max: usize,
+    /// Members of all topics.
+    pub presence_members_max: usize,
+    /// Named sessions.
+    pub presence_sessions_max: usize,
+    /// Keys that one reply lists.
+    pub presence_list_max: usize,
+    /// Bytes of a reply that lists something.
+    pub presence_list_max_bytes: usize,
+    /// How long the members of a session stay that nobody is attached to.
+    pub presence_grace: Duration,
+    /// How long the members of an instance stay that is down.
+    pub presence_down_grace: Duration,
+    /// Changes of a topic go out together that come so soon after others; zero for each at once.
+    pub presence_event_interval: Duration,
+    /// Bytes of changes that a watcher may leave unread before it gets the state instead.
+    pub presence_watcher_backlog: usize,
+    /// Keep an index of the topics in which a key is present.
+    pub presence_key_index: bool,
     /// Commands queued by one MULTI.
     pub max_multi_commands: usize,
     /// How long to flush what is queued when stopping.
@@ -196,12 +246,6 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        const MIB: u64 = 1024 * 1024;
-        let limit = |hard_bytes, soft_bytes, seconds| OutputLimit {
-            hard_bytes,
-            soft_bytes,
-            soft_duration: Duration::from_secs(seconds),
-        };
         Config {
             bind: ["*", "-::*"].map(String::from).to_vec(),
             port: Some(6379),
@@ -215,11 +259,7 @@ impl Default for Config {
             protected_mode: true,
             requirepass: Vec::new(),
             databases: 16,
-            client_output_buffer_limit: OutputLimits {
-                normal: limit(0, 0, 0),
-                pubsub: limit(32 * MIB, 8 * MIB, 60),
-                replica: limit(256 * MIB, 64 * MIB, 60),
-            },
+            client_output_buffer_limit: OutputLimits::default(),
             client_reply_backlog: 16 * 1024 * 1024,
             client_write_timeout: Duration::from_secs(300),
             client_query_buffer_limit: 1024 * 1024 * 1024,
@@ -229,6 +269,23 @@ impl Default for Config {
             max_channel_length: 4 * 1024,
             max_pattern_length: 1024,
             pubsub_stats_channels: 4096,
+            presence_topic_max_bytes: 512,
+            presence_key_max_bytes: 256,
+            presence_session_max_bytes: 256,
+            presence_id_max_bytes: 256,
+            presence_meta_max_bytes: 4 * 1024,
+            presence_topic_members_max: 100_000,
+            presence_key_members_max: 10_000,
+            presence_session_members_max: 250_000,
+            presence_members_max: 1_000_000,
+            presence_sessions_max: 100_000,
+            presence_list_max: 10_000,
+            presence_list_max_bytes: 16 * 1024 * 1024,
+            presence_grace: Duration::from_secs(10),
+            presence_down_grace: Duration::from_secs(5),
+            presence_event_interval: Duration::from_millis(50),
+            presence_watcher_backlog: 1024 * 1024,
+            presence_key_index: true,
             max_multi_commands: 100_000,
             shutdown_timeout: Duration::from_secs(10),
             worker_threads: 0,

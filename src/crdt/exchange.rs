@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::incoming::Whole;
 use super::log::{Key, Value};
 use super::message::{DigestKind, Held, Message, Update};
 use super::outgoing::{Part, Transfer};
@@ -152,8 +153,10 @@ impl<K: Key, V: Value> Replica<K, V> {
             self.answer_former(from, owner);
             return false;
         }
+        // Of an owner that there is a link to, others may know less than this instance.
+        let knows_best = from == owner.node || !self.peers.contains_key(&owner.node);
         let Some(record) = self.records.get_mut(&owner) else { return false };
-        if record.standing == (Standing::CatchingUp { target: None }) {
+        if knows_best && record.standing == (Standing::CatchingUp { target: None }) {
             record.standing = Standing::CatchingUp { target: Some(theirs.version) };
             if record.catch_up() {
                 self.events.push_back(Event::Standing(owner, Standing::Shown));
@@ -223,10 +226,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             return;
         }
         let long = part.index > 0;
-        let Some(Update { base, changes, to: Some(to), .. }) = self.incoming.take(from, part, deadline_ms)
-        else {
-            return;
-        };
+        let Some(Whole { base, to, changes }) = self.incoming.take(from, part, deadline_ms) else { return };
         let version = record.log.version();
         let snapshot = base.is_none();
         let repairs = snapshot && record.repair && from == owner.node && to >= version;
@@ -234,6 +234,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             if record.pull.is_some_and(|pull| pull.from == from) {
                 record.pull = None;
             }
+            self.incoming.discard(changes);
             return;
         }
         record.pull = None;

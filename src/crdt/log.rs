@@ -11,9 +11,9 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashTable;
-
+use super::index::Index;
 use super::read::Reader;
+use super::slots::{NONE, Slot, Slots};
 use super::wire::Wire;
 use crate::map::HashKeys;
 
@@ -29,24 +29,12 @@ pub trait Key: Clone + Eq + Wire {
 /// What an entry holds. Cheap to clone: a merge reports the old one and the new one.
 pub trait Value: Clone + Wire {}
 
-/// No slot.
-pub(super) const NONE: u32 = u32::MAX;
-
 /// The keys of the hash that instances compare: the same everywhere.
 const COMPARED: [u64; 2] = [0, 0];
 
-pub(super) struct Slot<K, V> {
-    pub(super) key: K,
-    /// `None`: removed at `version`.
-    pub(super) value: Option<V>,
-    pub(super) version: u64,
-    pub(super) before: u32,
-    pub(super) after: u32,
-}
-
 /// Whether the slot still is what this removal made of it.
-fn stands<K, V>(slots: &[Option<Slot<K, V>>], (version, at): (u64, u32)) -> bool {
-    slots[at as usize].as_ref().is_some_and(|slot| slot.version == version && slot.value.is_none())
+fn stands<K, V>(slots: &Slots<K, V>, (version, at): (u64, u32)) -> bool {
+    slots.get(at).is_some_and(|slot| slot.version == version && slot.value.is_none())
 }
 
 /// One owner's record.
@@ -56,9 +44,8 @@ pub struct Log<K, V> {
     pub(super) floor: u64,
     hash: u64,
     live: usize,
-    slots: Vec<Option<Slot<K, V>>>,
-    free: Vec<u32>,
-    by_key: HashTable<u32>,
+    slots: Slots<K, V>,
+    by_key: Index,
     pub(super) oldest: u32,
     pub(super) newest: u32,
     /// Removals by version. One whose slot has another version by now has been put again since.
@@ -80,9 +67,8 @@ impl<K: Key, V: Value> Log<K, V> {
             floor: 0,
             hash: 0,
             live: 0,
-            slots: Vec::new(),
-            free: Vec::new(),
-            by_key: HashTable::new(),
+            slots: Slots::new(),
+            by_key: Index::new(),
             oldest: NONE,
             newest: NONE,
             removals: VecDeque::new(),
@@ -126,12 +112,12 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// The value of a live entry.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.find(key).and_then(|slot| self.at(slot).value.as_ref())
+        self.find(self.hash_of(key), key).and_then(|at| self.at(at).value.as_ref())
     }
 
     /// The version at which a live entry was put.
     pub fn version_of(&self, key: &K) -> Option<u64> {
-        self.find(key).map(|slot| self.at(slot)).filter(|slot| slot.value.is_some()).map(|slot| slot.version)
+        self.find(self.hash_of(key), key).and_then(|at| self.live_at(at))
     }
 
     /// The live entries, in the order in which they were put.
@@ -141,45 +127,49 @@ impl<K: Key, V: Value> Log<K, V> {
             .filter_map(|slot| slot.value.as_ref().map(|value| (&slot.key, value)))
     }
 
-    /// All live entries, in the order in which they were put.
-    pub fn into_entries(mut self) -> impl Iterator<Item = (K, V)> {
-        let mut at = self.oldest;
-        std::iter::from_fn(move || {
-            while at != NONE {
-                let slot = self.slots[at as usize].take()?;
-                at = slot.after;
-                if let Some(value) = slot.value {
-                    return Some((slot.key, value));
-                }
-            }
-            None
-        })
+    /// All live entries, in the order in which they were put, one by one.
+    pub fn into_entries(self) -> Entries<K, V> {
+        Entries { slots: self.slots, next: self.oldest }
     }
 
     /// The owner puts an entry. Returns what was there.
     pub fn put(&mut self, key: K, value: V) -> Option<V> {
         self.version += 1;
-        self.set(key, self.version, Some(value))
+        let hash = self.hash_of(&key);
+        self.set_at(self.find(hash, &key), hash, &key, self.version, Some(value))
     }
 
     /// The owner removes an entry. Returns what was there; nothing changes if there was none.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        self.get(key)?;
+        let hash = self.hash_of(key);
+        let at = self.find(hash, key).filter(|at| self.live_at(*at).is_some())?;
         self.version += 1;
-        self.set(key.clone(), self.version, None)
+        self.set_at(Some(at), hash, key, self.version, None)
     }
 
-    /// Gives a key its last state, at the end of the order.
-    pub(super) fn set(&mut self, key: K, version: u64, value: Option<V>) -> Option<V> {
-        let slot = match self.find(&key) {
-            Some(slot) => {
-                self.unlink(slot);
-                slot
+    /// Gives a key its last state, at the end of the order. `at`: where it stands, if it is known.
+    pub(super) fn set_at(
+        &mut self,
+        at: Option<u32>,
+        hash: u32,
+        key: &K,
+        version: u64,
+        value: Option<V>,
+    ) -> Option<V> {
+        let at = match at {
+            Some(at) => {
+                self.unlink(at);
+                at
             }
-            None => self.take_slot(key),
+            None => {
+                let slot = Slot { key: key.clone(), value: None, version: 0, before: NONE, after: NONE };
+                let at = self.slots.add(slot);
+                self.by_key.insert(hash, at);
+                at
+            }
         };
-        let before = self.replace(slot, version, value);
-        self.link_newest(slot);
+        let before = self.replace(at, version, value);
+        self.link_newest(at);
         self.forget_removals();
         before
     }
@@ -242,16 +232,12 @@ impl<K: Key, V: Value> Log<K, V> {
     /// Takes a slot out of everything. Returns what it held.
     pub(super) fn discard(&mut self, at: u32) -> Option<V> {
         self.unlink(at);
-        let hash = self.at(at).key.hash(self.keys);
-        if let Ok(entry) = self.by_key.find_entry(hash, |slot| *slot == at) {
-            entry.remove();
-        }
+        self.by_key.remove(self.hash_of(&self.at(at).key), at);
         let old = self.clear(at);
         if old.is_none() {
             self.removal_bytes -= self.at(at).key.bytes();
         }
-        self.slots[at as usize] = None;
-        self.free.push(at);
+        self.slots.take(at);
         old
     }
 
@@ -264,39 +250,29 @@ impl<K: Key, V: Value> Log<K, V> {
         Some(old)
     }
 
-    pub(super) fn find(&self, key: &K) -> Option<u32> {
-        self.by_key.find(key.hash(self.keys), |slot| self.at(*slot).key == *key).copied()
+    pub(super) fn hash_of(&self, key: &K) -> u32 {
+        key.hash(self.keys) as u32
     }
 
-    fn take_slot(&mut self, key: K) -> u32 {
-        let hash = key.hash(self.keys);
-        let slot = Some(Slot { key, value: None, version: 0, before: NONE, after: NONE });
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.slots[at as usize] = slot;
-                at
-            }
-            None => {
-                self.slots.push(slot);
-                (self.slots.len() - 1) as u32
-            }
-        };
-        let (slots, keys) = (&self.slots, self.keys);
-        self.by_key.insert_unique(hash, at, |other| {
-            slots[*other as usize].as_ref().map_or(0, |slot| slot.key.hash(keys))
-        });
-        at
+    pub(super) fn find(&self, hash: u32, key: &K) -> Option<u32> {
+        self.by_key.find(hash, |at| self.at(at).key == *key)
+    }
+
+    /// The version of a slot's entry, if it is not removed.
+    pub(super) fn live_at(&self, at: u32) -> Option<u64> {
+        let slot = self.at(at);
+        slot.value.is_some().then_some(slot.version)
     }
 
     pub(super) fn at(&self, slot: u32) -> &Slot<K, V> {
-        match &self.slots[slot as usize] {
+        match self.slots.get(slot) {
             Some(slot) => slot,
             None => unreachable!("the list and the table hold only slots that are in use"),
         }
     }
 
     fn at_mut(&mut self, slot: u32) -> &mut Slot<K, V> {
-        match &mut self.slots[slot as usize] {
+        match self.slots.get_mut(slot) {
             Some(slot) => slot,
             None => unreachable!("the list and the table hold only slots that are in use"),
         }
@@ -324,6 +300,27 @@ impl<K: Key, V: Value> Log<K, V> {
             NONE => self.newest = before,
             after => self.at_mut(after).before = before,
         }
+    }
+}
+
+/// The live entries of a log that is gone.
+pub struct Entries<K, V> {
+    slots: Slots<K, V>,
+    next: u32,
+}
+
+impl<K, V> Iterator for Entries<K, V> {
+    type Item = (K, V);
+
+    fn next(&mut self) -> Option<(K, V)> {
+        while self.next != NONE {
+            let slot = self.slots.take(self.next)?;
+            self.next = slot.after;
+            if let Some(value) = slot.value {
+                return Some((slot.key, value));
+            }
+        }
+        None
     }
 }
 

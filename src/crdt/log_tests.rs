@@ -144,7 +144,7 @@ impl World {
         self.snapshots += usize::from(receiving.snapshot);
         let mut told = entries(&self.logs[copy]);
         let log = &mut self.logs[copy];
-        let mut merge = log.begin_merge(receiving.changes, to, receiving.snapshot);
+        let mut merge = log.begin_merge(receiving.changes.into(), to, receiving.snapshot);
         loop {
             let done = log.merge(&mut merge, &mut { budget }, |Changed { key, before, after }| {
                 assert_eq!(told.get(&key).copied(), before, "what is told follows on what was told before");
@@ -245,7 +245,7 @@ fn a_key_that_changes_again_and_again_takes_no_more_memory() {
     }
     assert!(log.slots() <= 10);
     assert!(log.removals.len() <= 64, "{}", log.removals.len());
-    assert!(log.slots.len() <= 16, "{}", log.slots.len());
+    assert!(log.slots.places() <= 16, "{}", log.slots.places());
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //! Owns the two merges: of changes, and of a snapshot, which replaces the record. Only what differs is reported.
 
 use std::collections::VecDeque;
+use std::vec;
 
-use super::log::{Key, Log, NONE, Value};
+use super::log::{Key, Log, Value};
 use super::message::Change;
 use super::read::ReaderId;
+use super::slots::NONE;
 
 /// What a merge has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +21,39 @@ pub struct Changed<K, V> {
     pub after: Option<V>,
 }
 
+/// Changes in the order of their versions, in the parts in which they came: to put these together would move them all.
+#[derive(Default)]
+pub struct Parts<K, V>(VecDeque<vec::IntoIter<Change<K, V>>>);
+
+impl<K, V> From<Vec<Change<K, V>>> for Parts<K, V> {
+    fn from(part: Vec<Change<K, V>>) -> Self {
+        Parts(VecDeque::from([part.into_iter()]))
+    }
+}
+
+impl<K, V> Parts<K, V> {
+    pub(super) fn push(&mut self, part: Vec<Change<K, V>>) {
+        self.0.push_back(part.into_iter());
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Change<K, V>> {
+        loop {
+            let change = self.0.front_mut()?.next();
+            if change.is_some() {
+                return change;
+            }
+            self.0.pop_front();
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(ExactSizeIterator::len).sum()
+    }
+}
+
 /// A merge under way: it may stop after each entry.
 pub struct Merge<K, V> {
-    changes: VecDeque<Change<K, V>>,
+    pub(super) changes: Parts<K, V>,
     to: u64,
     /// Of a snapshot: behind this reader's position stands what was merged, up to it what was there before.
     replaced: Option<ReaderId>,
@@ -31,10 +63,10 @@ impl<K: Key, V: Value> Log<K, V> {
     /// Begins to merge what the owner has sent: `changes` after this record's version, or, as a `snapshot`, all that is
     /// live at version `to`. Until it has ended the record is neither the old one nor the new one: nobody may read it
     /// for others.
-    pub fn begin_merge(&mut self, changes: Vec<Change<K, V>>, to: u64, snapshot: bool) -> Merge<K, V> {
+    pub fn begin_merge(&mut self, changes: Parts<K, V>, to: u64, snapshot: bool) -> Merge<K, V> {
         self.readers.iter_mut().for_each(|reader| reader.broken = true);
-        let replaced = snapshot.then(|| self.open(self.newest, u64::MAX));
-        Merge { changes: changes.into(), to, replaced }
+        let replaced = snapshot.then(|| self.open(self.newest, u64::MAX, false));
+        Merge { changes, to, replaced }
     }
 
     /// Merges on, at most `budget` entries, which is lowered. Returns whether that was all.
@@ -46,7 +78,7 @@ impl<K: Key, V: Value> Log<K, V> {
     ) -> bool {
         while *budget > 0 {
             *budget -= 1;
-            if let Some(Change { key, version, value }) = merge.changes.pop_front() {
+            if let Some(Change { key, version, value }) = merge.changes.pop() {
                 self.merge_one(key, version, value, merge.replaced.is_some(), &mut report);
             } else if !self.drop_replaced(merge.replaced, &mut report) {
                 self.version = merge.to;
@@ -72,19 +104,21 @@ impl<K: Key, V: Value> Log<K, V> {
         if !snapshot && version <= self.version {
             return;
         }
-        let known = self.version_of(&key);
+        let hash = self.hash_of(&key);
+        let at = self.find(hash, &key);
+        let known = at.and_then(|at| self.live_at(at));
         if known.is_none() && value.is_none() {
             // Nothing to remove; but of a delta others may have to hear of it.
             if !snapshot {
-                self.set(key, version, None);
+                self.set_at(at, hash, &key, version, None);
             }
             return;
         }
         let after = value.clone();
-        let before = match (value, self.find(&key)) {
+        let before = match (value, at) {
             // A snapshot leaves no removals behind.
             (None, Some(at)) if snapshot => self.discard(at),
-            (value, _) => self.set(key.clone(), version, value),
+            (value, at) => self.set_at(at, hash, &key, version, value),
         };
         if known != Some(version) || after.is_none() {
             report(Changed { key, before, after });

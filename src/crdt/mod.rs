@@ -21,12 +21,14 @@ pub mod wire;
 mod entries;
 mod exchange;
 mod incoming;
+mod index;
 mod merge;
 mod nodes;
 mod outgoing;
 mod read;
 mod record;
 mod rounds;
+mod slots;
 
 pub use log::{Key, Log, Value};
 pub use merge::Changed;

@@ -120,6 +120,9 @@ impl<K: Key, V: Value> Replica<K, V> {
             }
             return true;
         }
+        if self.forgetting.iter().any(|(forgetting, _)| *forgetting == owner) {
+            return false;
+        }
         let up = self.nodes.get(&owner.node).is_some_and(|node| node.up == Some(owner.incarnation));
         let vouched = down.is_some_and(|down| down.for_ms < self.settings.forget_after_ms);
         if !up && (!vouched || self.forgotten.contains_key(&owner)) {
@@ -153,8 +156,8 @@ impl<K: Key, V: Value> Replica<K, V> {
         }
     }
 
-    /// Somebody knows a later life of this node, whose clock has gone back: everything is put again under a
-    /// later one still.
+    /// Somebody knows a later life of this node, whose clock has gone back: what it holds is its own under a later
+    /// one still.
     pub(super) fn renew_above(&mut self, now_ms: u64, known: Incarnation, random: u64) {
         if known <= self.me.incarnation {
             return;
@@ -167,27 +170,28 @@ impl<K: Key, V: Value> Replica<K, V> {
         }
         let before = self.me;
         let after = Owner { node: before.node, incarnation: Incarnation::draw(0, Some(known), random) };
-        let mut log = Log::new(self.keys, self.settings.removal_bytes_max);
+        self.drop_transfers(before);
+        // The same history under another name: nobody holds anything of it, and its versions may begin anywhere.
         if let Some(record) = self.records.remove(&before) {
-            for (key, value) in record.log.into_entries() {
-                log.put(key, value);
-            }
+            self.records.insert(after, record);
         }
         self.me = after;
-        self.records.insert(after, Record::new(log, Standing::Shown));
         let node = self.nodes.entry(after.node).or_default();
         (node.up, node.highest) = (Some(after.incarnation), Some(after.incarnation));
-        self.drop_transfers(before);
         self.sent = 0;
         self.flush_at = Some(now_ms);
         self.digest_at = now_ms;
         self.events.push_back(Event::Renewed(before, after));
     }
 
-    /// A record is gone, and with it what was being sent of it.
+    /// Nothing more of a record is sent.
     fn drop_transfers(&mut self, owner: Owner) {
+        let Some(record) = self.records.get_mut(&owner) else { return };
         for peer in self.peers.values_mut() {
-            peer.transfers.retain(|transfer| transfer.owner != owner);
+            let (dropped, kept): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut peer.transfers).into_iter().partition(|transfer| transfer.owner == owner);
+            peer.transfers = kept.into();
+            dropped.into_iter().for_each(|transfer| transfer.close(&mut record.log));
         }
     }
 
@@ -212,14 +216,34 @@ impl<K: Key, V: Value> Replica<K, V> {
             .map(|(owner, _)| *owner)
             .collect();
         for owner in due {
-            let Some(record) = self.records.remove(&owner) else { continue };
-            self.incoming.discard_of(owner);
             self.drop_transfers(owner);
+            self.incoming.discard_of(owner);
             self.forgotten.insert(owner, now_ms);
-            self.events.push_back(Event::Forgotten(owner, record.log.into_entries().collect()));
+            let Some(record) = self.records.remove(&owner) else { continue };
+            if let Some(merge) = record.merging {
+                self.incoming.discard(merge.changes);
+            }
+            self.forgetting.push_back((owner, record.log.into_entries()));
         }
         self.forgotten.retain(|_, at| now_ms < *at + settings.forget_after_ms);
         self.forget_nodes(now_ms);
+    }
+
+    /// Tells on what is forgotten, at most `left` entries, which is lowered. Returns whether there is more.
+    pub(super) fn forget_on(&mut self, left: &mut usize) -> bool {
+        while let Some((owner, entries)) = self.forgetting.front_mut() {
+            if *left == 0 {
+                return true;
+            }
+            *left -= 1;
+            if let Some((key, value)) = entries.next() {
+                self.events.push_back(Event::Forgetting(*owner, key, value));
+            } else {
+                self.events.push_back(Event::Forgotten(*owner));
+                self.forgetting.pop_front();
+            }
+        }
+        false
     }
 
     /// Nodes get another name with each start: none is kept longer than what it wrote.

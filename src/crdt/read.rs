@@ -3,13 +3,16 @@
 //! Owns the places of readers. An entry that changes moves to the end of the order, where every reader meets it again, so
 //! that whoever has read to the end knows exactly what is there, without the record having stood still or been copied.
 
-use super::log::{Key, Log, NONE, Value};
+use super::log::{Key, Log, Value};
+use super::slots::NONE;
 
 /// A place in the order that holds while the order changes.
 pub(super) struct Reader {
     pub(super) id: ReaderId,
     /// The last slot that was read, `NONE` before the first.
     pub(super) position: u32,
+    /// Nothing was read: the position goes back, a part of the way at a time, until it stands before all that is asked for.
+    seeks: bool,
     /// Removals after this version must be read: whoever reads may hold the key.
     needs_removals_after: u64,
     /// A removal that it needs was forgotten, or the record was replaced.
@@ -31,29 +34,29 @@ pub enum Read {
     Broken,
 }
 
+/// So far a reader looks for its beginning at a time: the way through a long log would hold up everything else.
+const SEEK_STEPS: usize = 4096;
+
 impl<K: Key, V: Value> Log<K, V> {
     /// A reader of what comes after a version; `None` if removals after it are forgotten.
     pub fn open_after(&mut self, version: u64) -> Option<ReaderId> {
         if version < self.floor {
             return None;
         }
-        let mut position = self.newest;
-        while position != NONE && self.at(position).version > version {
-            position = self.at(position).before;
-        }
-        Some(self.open(position, version))
+        let all = self.oldest == NONE || self.at(self.oldest).version > version;
+        Some(if all { self.open(NONE, version, false) } else { self.open(self.newest, version, true) })
     }
 
     /// A reader of all that is live.
     pub fn open_all(&mut self) -> ReaderId {
         // Of a key that is removed now whoever reads will not hear.
-        self.open(NONE, self.version)
+        self.open(NONE, self.version, false)
     }
 
-    pub(super) fn open(&mut self, position: u32, needs_removals_after: u64) -> ReaderId {
+    pub(super) fn open(&mut self, position: u32, needs_removals_after: u64, seeks: bool) -> ReaderId {
         self.last_reader += 1;
         let id = ReaderId(self.last_reader);
-        self.readers.push(Reader { id, position, needs_removals_after, broken: false });
+        self.readers.push(Reader { id, position, seeks, needs_removals_after, broken: false });
         id
     }
 
@@ -65,9 +68,17 @@ impl<K: Key, V: Value> Log<K, V> {
     /// Reads on; `visit` says whether it wants more after this one.
     pub fn read(&mut self, id: ReaderId, mut visit: impl FnMut(&K, u64, Option<&V>) -> bool) -> Read {
         let Some(index) = self.readers.iter().position(|reader| reader.id == id) else { return Read::Broken };
-        let Reader { mut position, needs_removals_after, broken, .. } = self.readers[index];
+        let Reader { mut position, seeks, needs_removals_after, broken, .. } = self.readers[index];
         if broken {
             return Read::Broken;
+        }
+        if seeks {
+            let found;
+            (position, found) = self.seek(position, needs_removals_after);
+            (self.readers[index].position, self.readers[index].seeks) = (position, !found);
+            if !found {
+                return Read::More;
+            }
         }
         let end = loop {
             let next = if position == NONE { self.oldest } else { self.at(position).after };
@@ -85,6 +96,17 @@ impl<K: Key, V: Value> Log<K, V> {
         end
     }
 
+    /// Goes back from a position to what is not after a version. Returns whether it is there.
+    fn seek(&self, mut position: u32, version: u64) -> (u32, bool) {
+        for _ in 0..SEEK_STEPS {
+            if position == NONE || self.at(position).version <= version {
+                return (position, true);
+            }
+            position = self.at(position).before;
+        }
+        (position, false)
+    }
+
     /// A slot leaves its place: who has read up to it has read up to the one before.
     pub(super) fn move_readers(&mut self, at: u32, before: u32) {
         for reader in self.readers.iter_mut().filter(|reader| reader.position == at) {
@@ -95,8 +117,8 @@ impl<K: Key, V: Value> Log<K, V> {
     /// A removal is forgotten: who needs it and has not read it can only begin anew.
     pub(super) fn break_readers_before(&mut self, version: u64) {
         for index in 0..self.readers.len() {
-            let Reader { position, needs_removals_after, .. } = self.readers[index];
-            let read = position != NONE && self.at(position).version >= version;
+            let Reader { position, seeks, needs_removals_after, .. } = self.readers[index];
+            let read = !seeks && position != NONE && self.at(position).version >= version;
             self.readers[index].broken |= !read && version > needs_removals_after;
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::incoming::Incoming;
-use super::log::{Key, Log, Value};
+use super::log::{Entries, Key, Log, Value};
 use super::merge::Changed;
 use super::message::Message;
 use super::outgoing::{Part, Transfer};
@@ -56,9 +56,11 @@ pub enum Event<K, V> {
     Changed(Owner, Changed<K, V>),
     /// Whether an owner's entries count has changed.
     Standing(Owner, Standing),
-    /// An owner is forgotten, with the entries that it had.
-    Forgotten(Owner, Vec<(K, V)>),
-    /// This instance had to take another incarnation; its entries are the same.
+    /// An entry of an owner that is being forgotten: it is gone.
+    Forgetting(Owner, K, V),
+    /// An owner is forgotten: it had no more entries.
+    Forgotten(Owner),
+    /// This instance had to take another incarnation; its entries, and their versions, are the same.
     Renewed(Owner, Owner),
     /// It had to do so again and again: another process uses the same node id.
     Conflict(NodeId),
@@ -134,6 +136,8 @@ pub struct Replica<K, V> {
     pub(super) nodes: BTreeMap<NodeId, Node>,
     /// Owners that must not come back by hearsay, and since when.
     pub(super) forgotten: BTreeMap<Owner, u64>,
+    /// Entries of owners that are forgotten, still to be told.
+    pub(super) forgetting: VecDeque<(Owner, Entries<K, V>)>,
     /// Full digests taken so far.
     pub(super) digests: u64,
     /// Seeds that were not met, and until when they are waited for.
@@ -169,6 +173,7 @@ impl<K: Key, V: Value> Replica<K, V> {
                 Node { up: Some(me.incarnation), highest: Some(me.incarnation), ..Node::default() },
             )]),
             forgotten: BTreeMap::new(),
+            forgetting: VecDeque::new(),
             digests: 0,
             seeds: BTreeSet::new(),
             seeds_until: now_ms + settings.forget_after_ms,
@@ -288,13 +293,17 @@ impl<K: Key, V: Value> Replica<K, V> {
         }
     }
 
-    /// Merges on, at most `budget` entries. Returns whether there is more to do.
+    /// Does what takes long: merges and forgets, at most `budget` entries. Returns whether there is more to do.
     pub fn work(&mut self, budget: usize) -> bool {
         let mut left = budget;
+        self.merge_on(&mut left) || self.forget_on(&mut left) || self.incoming.free(&mut left)
+    }
+
+    fn merge_on(&mut self, left: &mut usize) -> bool {
         for (owner, record) in &mut self.records {
             let Some(mut merge) = record.merging.take() else { continue };
             let events = &mut self.events;
-            let done = record.log.merge(&mut merge, &mut left, |changed| {
+            let done = record.log.merge(&mut merge, left, |changed| {
                 events.push_back(Event::Changed(*owner, changed));
             });
             if !done {

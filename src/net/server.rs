@@ -25,6 +25,7 @@ use crate::broker::configuration::Refusal;
 use crate::broker::{Broker, Identity, StopRequest};
 use crate::command::table;
 use crate::config::Config;
+use crate::crdt::NodeId;
 use crate::map::HashKeys;
 
 /// A running server. Dropping it ends its tasks, and clients are then cut off.
@@ -67,7 +68,10 @@ impl Server {
         let random = |error| format!("no entropy from the operating system: {error}");
         let keys = HashKeys::new(entropy().map_err(random)?);
         let run_id = entropy::<3>().map_err(random)?.map(|number| format!("{number:016x}")).concat();
+        let [node, life] = entropy().map_err(random)?;
         let identity = Identity {
+            node: NodeId(node),
+            life,
             run_id: run_id[..40].to_owned(),
             process_id: std::process::id(),
             executable: std::env::current_exe()

@@ -3,10 +3,17 @@
 //! Owns members, sessions and what watchers are told. Must not know connections or commands. Start with [`name`] and [`entry`]:
 //! what is stored, by whom, and which of several entries counts; then [`Presence`].
 
+mod crowd;
 pub mod entry;
+pub mod group;
+mod json;
 pub mod meta;
 pub mod name;
+pub mod payload;
+pub mod places;
 pub mod stamp;
+pub mod topic;
+pub mod topics;
 
 mod dropping;
 mod jobs;
@@ -27,7 +34,10 @@ pub use jobs::Removal;
 pub use machine::{Counts, Detach, MetaChange, Presence, Settings};
 pub use meta::{Invalid, Meta};
 pub use name::{Member, Name, SessionName};
+pub use places::Places;
 pub use stamp::{Clock, Stamp};
+pub use topic::{Applied, KeyChange, Topic};
+pub use topics::{Count, Topics};
 
 /// A member is shown, shown differently, or not shown any more.
 #[derive(Clone, Debug)]
@@ -103,6 +113,8 @@ pub enum Refusal {
     NotTracked,
     /// Its topic has so many members, and may not have more.
     TooManyInTopic(usize),
+    /// Its key has, in the topic.
+    TooManyOfKey(usize),
     /// Its session has.
     TooManyInSession(usize),
     /// This instance has.

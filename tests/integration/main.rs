@@ -16,6 +16,9 @@ mod pubsub;
 // One connection: HELLO, AUTH, RESET, its name, what CLIENT and INFO tell, how it is ended.
 mod connection;
 
+// PRESENCE: who is in which topic.
+mod presence;
+
 // CONFIG: options that are asked for, changed while the server runs, and written into its file.
 mod config;
 

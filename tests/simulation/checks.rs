@@ -1,11 +1,29 @@
 //! What must hold all the time, and at the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hereabouts::crdt::{Event, Log, Owner, Replica, Standing};
+use hereabouts::crdt::{Event, Log, Owner, Replica, Round, Standing};
 
-use crate::entries::{Entries, Name, Number, entries};
-use crate::world::World;
+use crate::entries::{Name, Number, entries};
+use crate::world::{CONVERGED, FORGET_AFTER, World};
+
+/// A digest is on its way no longer than this.
+const DELAY_MAX: u64 = 1_000;
+
+/// Versions that an instance held.
+type Held = BTreeMap<Owner, u64>;
+
+/// A round, and what was held when it began.
+pub(crate) struct Followed {
+    round: Round,
+    mine: Held,
+    /// By instance: who it was, and what it held.
+    theirs: Vec<Option<(Owner, Held)>>,
+}
+
+fn held(replica: &Replica<Name, Number>) -> Held {
+    replica.records().map(|(owner, log, _)| (owner, log.version())).collect()
+}
 
 impl World {
     /// Follows what an instance tells of its records.
@@ -28,30 +46,37 @@ impl World {
                 self.reached.note("owners hidden", u64::from(instance.shown_before.contains(&owner)));
             }
             Event::Standing(owner, Standing::Shown) => {
-                self.reached.note("owners shown again", u64::from(!instance.shown_before.insert(owner)));
+                let again = !instance.shown_before.insert(owner);
+                self.reached.note("owners shown again", u64::from(again));
+                if again {
+                    self.check_caught_up(index, owner)?;
+                }
             }
             Event::Standing(_, Standing::CatchingUp { .. }) => {}
-            Event::Forgotten(owner, had) => {
+            Event::Forgetting(owner, key, value) => {
+                self.reached.note("entries forgotten", 1);
+                if instance.mirror.get_mut(&owner).and_then(|entries| entries.remove(&key)) != Some(value) {
+                    return Err(format!("{index} forgets {key:?} of {owner:?}, which was not there"));
+                }
+            }
+            Event::Forgotten(owner) => {
                 self.reached.note("owners forgotten", 1);
-                let mirror = instance.mirror.remove(&owner).unwrap_or_default();
-                if mirror != had.into_iter().collect() {
-                    return Err(format!("{index} forgets {owner:?} with other entries than it had"));
+                instance.reached.remove(&owner);
+                instance.right.remove(&owner);
+                if !instance.mirror.remove(&owner).unwrap_or_default().is_empty() {
+                    return Err(format!("{index} forgets {owner:?} without telling all of it"));
                 }
             }
             Event::Renewed(before, after) => {
                 self.reached.note("renewals", 1);
                 self.tell(|| format!("{index} takes another incarnation: {after:?}"));
-                let log = self.instances[index].replica.as_ref().and_then(|replica| replica.log(after));
-                let mut entries = Entries::new();
-                let mut history = vec![entries.clone()];
-                for (key, value) in log.into_iter().flat_map(Log::iter) {
-                    entries.insert(*key, *value);
-                    history.push(entries.clone());
-                }
+                let (history, written) = (self.history[&before].clone(), self.written[&before].clone());
                 self.history.insert(after, history);
-                let _ = before;
+                self.written.insert(after, written);
+                self.instances[index].round = None;
             }
             Event::Conflict(_) => self.reached.note("conflicts", 1),
+            Event::Diverged { .. } if self.lies => self.reached.note("divergences", 1),
             Event::Diverged { owner, version, peer } => {
                 return Err(format!("{index} and {peer} differ in {owner:?} at version {version}"));
             }
@@ -60,8 +85,8 @@ impl World {
     }
 
     /// Each record is a prefix of its owner's history, and what was told adds up to it.
-    pub(crate) fn check(&self, index: usize, owner: Owner) -> Result<(), String> {
-        let instance = &self.instances[index];
+    pub(crate) fn check(&mut self, index: usize, owner: Owner) -> Result<(), String> {
+        let instance = &mut self.instances[index];
         let log = instance.replica.as_ref().and_then(|replica| replica.log(owner));
         let Some(log) = log else { return Ok(()) };
         let entries = entries(log);
@@ -69,24 +94,116 @@ impl World {
         if !own && instance.mirror.get(&owner).cloned().unwrap_or_default() != entries {
             return Err(format!("{index} has not told all of {owner:?}"));
         }
-        let true_then = &self.history[&owner][log.version() as usize];
-        if !instance.merging && entries != *true_then {
+        let version = log.version();
+        if instance.reached.insert(owner, version).is_some_and(|before| before > version) {
+            return Err(format!("{index} goes back to {version} of {owner:?}"));
+        }
+        if instance.merging {
+            return Ok(());
+        }
+        let true_then = &self.history[&owner][version as usize];
+        if entries == *true_then {
+            instance.right.insert(owner, version);
+        } else if !self.lies || self.now >= CONVERGED || instance.right.get(&owner) == Some(&version) {
+            return Err(format!("{index} holds {entries:?} of {owner:?} at {version}, not {true_then:?}"));
+        }
+        Ok(())
+    }
+
+    /// An owner that is up again is shown with nothing older than what it could have said since: its own word counts where
+    /// there is a link to it.
+    fn check_caught_up(&self, index: usize, owner: Owner) -> Result<(), String> {
+        let Some(other) = self.instances.iter().position(|instance| instance.node == owner.node) else {
+            return Ok(());
+        };
+        let belief = &self.instances[index].beliefs[other];
+        let linked =
+            belief.linked == Some(self.instances[other].life) && belief.linked_at <= belief.turned_at;
+        if !linked || belief.up != Some(owner.incarnation) {
+            return Ok(());
+        }
+        let heard = belief.turned_at.saturating_sub(DELAY_MAX);
+        let wanted = self.written[&owner].partition_point(|at| *at <= heard).saturating_sub(1) as u64;
+        let log = self.instances[index].replica.as_ref().and_then(|replica| replica.log(owner));
+        let version = log.map_or(0, Log::version);
+        if version < wanted {
             return Err(format!(
-                "{index} holds {entries:?} of {owner:?} at {}, not {true_then:?}",
-                log.version()
+                "{index} shows {owner:?} at {version}, before it has caught up with {wanted}"
             ));
         }
         Ok(())
     }
 
+    /// Each instance has a round under way at all times.
+    pub(crate) fn follow_round(&mut self, index: usize) -> Result<(), String> {
+        let now = self.clock(index);
+        let instance = &self.instances[index];
+        let Some(replica) = &instance.replica else { return Ok(()) };
+        let Some(followed) = &instance.round else {
+            let replicas = self.instances.iter().map(|instance| instance.replica.as_ref());
+            let theirs =
+                replicas.map(|replica| replica.map(|replica| (replica.me(), held(replica)))).collect();
+            let followed = Followed { round: replica.begin_round(), mine: held(replica), theirs };
+            self.instances[index].round = Some(followed);
+            return Ok(());
+        };
+        if !replica.round_is_over(&followed.round, now) {
+            return Ok(());
+        }
+        for other in (0..self.instances.len()).filter(|other| *other != index) {
+            self.check_round(index, followed, other)?;
+        }
+        self.reached.note("rounds", 1);
+        self.instances[index].round = None;
+        Ok(())
+    }
+
+    /// Whoever is waited for holds what the instance held when the round began, which holds what it held itself.
+    fn check_round(&self, index: usize, followed: &Followed, other: usize) -> Result<(), String> {
+        let belief = &self.instances[index].beliefs[other];
+        let (Some(mine), Some(theirs)) = (&self.instances[index].replica, &self.instances[other].replica)
+        else {
+            return Ok(());
+        };
+        if belief.last.is_none() && belief.node.is_none_or(|node| node == theirs.me().node) {
+            // Never met in this life.
+            return match self.clock(index) < FORGET_AFTER {
+                true => Err(format!("{index} ends a round without having met {other}")),
+                false => Ok(()),
+            };
+        }
+        let known = belief.last == Some(theirs.me().incarnation) && belief.node == Some(theirs.me().node);
+        if !known || belief.up.is_none() && self.now >= belief.turned_at + FORGET_AFTER / 2 {
+            return Ok(());
+        }
+        let lacks = |replica: &Replica<Name, Number>, then: &Held, of: &Replica<Name, Number>| {
+            let here = |owner| of.log(owner).is_some();
+            let less = |owner, version| replica.log(owner).is_some_and(|log| log.version() < version);
+            then.iter()
+                .find(|(owner, version)| here(**owner) && less(**owner, **version))
+                .map(|(owner, _)| *owner)
+        };
+        if let Some(owner) = lacks(theirs, &followed.mine, mine) {
+            return Err(format!("{index} ends a round although {other} holds less of {owner:?}"));
+        }
+        let Some((_, then)) = followed.theirs[other].as_ref().filter(|(me, _)| *me == theirs.me()) else {
+            return Ok(());
+        };
+        match lacks(mine, then, theirs) {
+            Some(owner) => Err(format!("{index} ends a round although {other} held more of {owner:?}")),
+            None => Ok(()),
+        }
+    }
+
     /// Every instance holds all that every other one has, and shows it.
-    pub(crate) fn check_alike(&self) -> Result<(), String> {
+    pub(crate) fn check_alike(&mut self) -> Result<(), String> {
+        let live: BTreeSet<Owner> =
+            self.instances.iter().filter_map(|i| i.replica.as_ref()).map(Replica::me).collect();
+        for index in 0..self.instances.len() {
+            live.iter().try_for_each(|owner| self.check(index, *owner))?;
+        }
         let replicas: Vec<_> =
             self.instances.iter().filter_map(|instance| instance.replica.as_ref()).collect();
-        for (index, instance) in self.instances.iter().enumerate() {
-            let owners = instance.replica.iter().flat_map(Replica::records).map(|(owner, ..)| owner);
-            owners.into_iter().try_for_each(|owner| self.check(index, owner))?;
-        }
         for replica in &replicas {
             for other in &replicas {
                 let owner = other.me();

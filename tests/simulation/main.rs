@@ -44,6 +44,8 @@ mod reached;
 #[path = "../support/entries.rs"]
 mod entries;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use reached::Reached;
 use world::World;
 
@@ -57,9 +59,9 @@ fn from_environment(name: &str) -> Option<u64> {
 /// Runs a seed; with its schedule, if so told.
 type Run = fn(u64, bool) -> Result<Reached, String>;
 
-fn run_all(run: Run, seeds: impl Iterator<Item = u64>) -> Reached {
+fn run_all(run: Run, seeds: impl Iterator<Item = u64>, failed: &AtomicBool) -> Reached {
     let mut reached = Reached::default();
-    for seed in seeds {
+    for seed in seeds.take_while(|_| !failed.load(Ordering::Relaxed)) {
         match run(seed, false) {
             Ok(met) => reached.add(&met),
             Err(failure) if from_environment("HEREABOUTS_SIMULATION_GO_ON").is_some() => {
@@ -67,6 +69,7 @@ fn run_all(run: Run, seeds: impl Iterator<Item = u64>) -> Reached {
                 reached.note("failures", 1);
             }
             Err(failure) => {
+                failed.store(true, Ordering::Relaxed);
                 let _ = run(seed, true);
                 panic!("seed {seed}: {failure}");
             }
@@ -84,8 +87,12 @@ fn simulate(run: Run) -> Option<Reached> {
     let seeds = from_environment("HEREABOUTS_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let first = from_environment("HEREABOUTS_SIMULATION_FIRST").unwrap_or(0);
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let failed = AtomicBool::new(false);
     let reached = std::thread::scope(|scope| {
-        let share = |thread| scope.spawn(move || run_all(run, (first + thread..first + seeds).step_by(threads as usize)));
+        let share = |thread| {
+            let (seeds, failed) = (first + thread..first + seeds, &failed);
+            scope.spawn(move || run_all(run, seeds.step_by(threads as usize), failed))
+        };
         let shares: Vec<_> = (0..threads).map(share).collect();
         shares.into_iter().fold(Reached::default(), |mut sum, share| {
             sum.add(&share.join().expect("a seed that fails has printed why"));

@@ -62,6 +62,10 @@ impl Reached {
             ("owners hidden", 300),
             ("owners shown again", 100),
             ("owners forgotten", 300),
+            ("entries forgotten", 1_000),
+            ("rounds", 1_000),
+            ("lies", 10),
+            ("divergences", 10),
         ]);
     }
 }

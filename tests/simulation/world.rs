@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hereabouts::crdt::message::{Change, Message, Update};
 use hereabouts::crdt::{Incarnation, NodeId, Owner, Replica, Settings};
 
-use crate::checks::owner_of;
+use crate::checks::{Followed, owner_of};
 use crate::entries::{Entries, Name, Number, entries, keys};
 use crate::random::Random;
 use crate::reached::Reached;
@@ -13,8 +14,8 @@ use crate::schedule::{Schedule, Step};
 /// Milliseconds at which faults and activity end.
 const FAULTS_END: u64 = 60_000;
 /// Milliseconds after which all must be alike: a failure is noticed after 7 s at most, then 5 s to converge.
-const CONVERGED: u64 = FAULTS_END + 12_000;
-const FORGET_AFTER: u64 = 40_000;
+pub(crate) const CONVERGED: u64 = FAULTS_END + 12_000;
+pub(crate) const FORGET_AFTER: u64 = 40_000;
 /// Milliseconds at which whoever is gone must be forgotten everywhere.
 const END: u64 = CONVERGED + 2 * FORGET_AFTER + 5_000;
 /// The wall clock at the beginning, far enough from zero to go back.
@@ -23,24 +24,34 @@ const EPOCH: u64 = 1_000_000_000;
 /// What an instance's membership believes of another one.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Belief {
-    up: Option<Incarnation>,
+    pub(crate) up: Option<Incarnation>,
+    /// When that came about or ended, and of which life it is said.
+    pub(crate) turned_at: u64,
+    pub(crate) last: Option<Incarnation>,
     /// By the name that it had then.
-    node: Option<NodeId>,
+    pub(crate) node: Option<NodeId>,
     last_seen: u64,
     patience: u64,
-    /// The life of the other to which there is a link.
-    linked: Option<u64>,
+    /// The life of the other to which there is a link, and since when.
+    pub(crate) linked: Option<u64>,
+    pub(crate) linked_at: u64,
 }
 
 pub(crate) struct Instance {
     pub(crate) replica: Option<Replica<Name, Number>>,
     pub(crate) node: NodeId,
     pub(crate) life: u64,
+    /// When this life began: at zero of its monotonic clock.
+    pub(crate) started: u64,
     pub(crate) paused_since: Option<u64>,
     pub(crate) clock_back: u64,
     /// What the replica's events add up to.
     pub(crate) mirror: BTreeMap<Owner, Entries>,
     pub(crate) shown_before: BTreeSet<Owner>,
+    /// The highest version that was held of each owner, and the last one at which all of it was right.
+    pub(crate) reached: BTreeMap<Owner, u64>,
+    pub(crate) right: BTreeMap<Owner, u64>,
+    pub(crate) round: Option<Followed>,
     pub(crate) beliefs: Vec<Belief>,
     pub(crate) waiting: Vec<(usize, Vec<u8>)>,
     pub(crate) merging: bool,
@@ -59,6 +70,10 @@ pub(crate) struct World {
     pub(crate) last_arrival: BTreeMap<(usize, usize), u64>,
     /// Every owner's contents at each of its versions.
     pub(crate) history: BTreeMap<Owner, Vec<Entries>>,
+    /// When each of its versions came about.
+    pub(crate) written: BTreeMap<Owner, Vec<u64>>,
+    /// Some instances say of others what is not so.
+    pub(crate) lies: bool,
     pub(crate) loss: u64,
     pub(crate) removal_bytes_max: usize,
     pub(crate) part_bytes: usize,
@@ -78,6 +93,8 @@ impl World {
             cut: BTreeSet::new(),
             last_arrival: BTreeMap::new(),
             history: BTreeMap::new(),
+            written: BTreeMap::new(),
+            lies: random.chance(100),
             loss: random.below(50),
             removal_bytes_max: [0, 2, 8, 1_000][random.below(4) as usize],
             part_bytes: [24, 64, 65_536][random.below(3) as usize],
@@ -92,10 +109,14 @@ impl World {
                 replica: None,
                 node,
                 life: 0,
+                started: 0,
                 paused_since: None,
                 clock_back: 0,
                 mirror: BTreeMap::new(),
                 shown_before: BTreeSet::new(),
+                reached: BTreeMap::new(),
+                right: BTreeMap::new(),
+                round: None,
                 beliefs: vec![Belief::default(); count],
                 waiting: Vec::new(),
                 merging: false,
@@ -151,15 +172,24 @@ impl World {
             part_bytes: self.part_bytes,
             ..Settings::default()
         };
-        instance.replica = Some(Replica::new(me, settings, keys(), self.now));
+        let mut replica = Replica::new(me, settings, keys(), 0);
+        (0..instance.beliefs.len())
+            .filter(|other| *other != index)
+            .for_each(|seed| replica.expect_seed(seed as u64));
+        instance.replica = Some(replica);
         instance.life += 1;
+        instance.started = self.now;
         instance.mirror.clear();
         instance.shown_before.clear();
+        instance.reached.clear();
+        instance.right.clear();
+        instance.round = None;
         instance.beliefs.fill(Belief::default());
         instance.waiting.clear();
         instance.merging = false;
         instance.wake_at = self.now + 1;
         self.history.insert(me, vec![Entries::new()]);
+        self.written.insert(me, vec![self.now]);
         self.tell(|| format!("{index} starts as {me:?}"));
         self.schedule.plan(self.now + 1, Step::Wake(index));
         let look = self.now + self.random.below(200);
@@ -188,6 +218,11 @@ impl World {
             }
             Step::Resume(index) => self.resume(index),
         }
+    }
+
+    /// By the instance's own clock.
+    pub(crate) fn clock(&self, index: usize) -> u64 {
+        self.now - self.instances[index].started
     }
 
     fn runs(&self, index: usize) -> bool {
@@ -228,7 +263,7 @@ impl World {
         if self.instances[to].beliefs[from].linked != Some(self.instances[from].life) {
             return Ok(());
         }
-        let (node, random, now) = (self.instances[from].node, self.random.next(), self.now);
+        let (node, random, now) = (self.instances[from].node, self.random.next(), self.clock(to));
         let Some(replica) = &mut self.instances[to].replica else { return Ok(()) };
         replica.handle_message(now, node, frame, random).map_err(|error| format!("{to}: {error:?}"))
     }
@@ -238,7 +273,7 @@ impl World {
             return Ok(());
         }
         self.instances[index].wake_at = u64::MAX;
-        let (random, now) = (self.random.next(), self.now);
+        let (random, now) = (self.random.next(), self.clock(index));
         let Some(replica) = &mut self.instances[index].replica else { return Ok(()) };
         replica.handle_timeout(now, random);
         self.drain(index)
@@ -256,7 +291,7 @@ impl World {
         let changes = if self.random.chance(100) { self.random.below(60) } else { self.random.below(4) };
         for _ in 0..changes {
             let (key, value) = (Name(self.random.below(30) as u8), Number(self.random.next() >> 40));
-            let (remove, now) = (self.random.chance(400), self.now);
+            let (remove, now) = (self.random.chance(400), self.clock(index));
             let Some(replica) = &mut self.instances[index].replica else { return Ok(()) };
             let me = replica.me();
             let before = replica.log(me).unwrap().version();
@@ -268,6 +303,7 @@ impl World {
             if replica.log(me).unwrap().version() > before {
                 let entries = entries(replica.log(me).unwrap());
                 self.history.get_mut(&me).unwrap().push(entries);
+                self.written.get_mut(&me).unwrap().push(self.now);
             }
         }
         self.drain(index)
@@ -298,7 +334,8 @@ impl World {
             more |= parts == 0 || taken.len() == parts as usize;
             frames.extend(taken.into_iter().map(|frame| (node, frame)));
         }
-        let next = self.instances[index].replica.as_ref().map_or(END, Replica::next_timeout);
+        let instance = &self.instances[index];
+        let next = instance.replica.as_ref().map_or(END, |replica| instance.started + replica.next_timeout());
         let wake = if more { self.now + 2 } else { next.max(self.now + 1) };
         if wake < self.instances[index].wake_at {
             self.instances[index].wake_at = wake;
@@ -312,7 +349,8 @@ impl World {
         for (to, frame) in frames {
             self.send(index, to, frame);
         }
-        touched.into_iter().try_for_each(|owner| self.check(index, owner))
+        touched.into_iter().try_for_each(|owner| self.check(index, owner))?;
+        self.follow_round(index)
     }
 
     fn send(&mut self, from: usize, to: NodeId, frame: Vec<u8>) {
@@ -358,33 +396,34 @@ impl World {
         let patience = self.random.between(3_000, 7_000);
         let (node, life) = (self.instances[other].node, self.instances[other].life);
         let incarnation = self.instances[other].replica.as_ref().map(|replica| replica.me().incarnation);
-        let now = self.now;
+        let (now, clock) = (self.now, self.clock(index));
         let instance = &mut self.instances[index];
         let belief = &mut instance.beliefs[other];
         let Some(replica) = &mut instance.replica else { return };
         if belief.node != Some(node) {
             // It came back under another name: nobody will hear of the former one again.
             if let Some(former) = belief.node.replace(node) {
-                belief.up = None;
+                (belief.up, belief.last) = (None, None);
                 belief.linked = None;
                 replica.link_down(former);
-                replica.node_down(now, former);
+                replica.node_down(clock, former);
             }
         }
         if reaches {
             belief.last_seen = now;
             belief.patience = patience;
             if belief.up != incarnation {
-                belief.up = incarnation;
-                incarnation.into_iter().for_each(|incarnation| replica.node_up(now, node, incarnation));
+                (belief.up, belief.last, belief.turned_at) = (incarnation, incarnation, now);
+                incarnation.into_iter().for_each(|incarnation| replica.node_up(clock, node, incarnation));
+                replica.seed_met(other as u64);
             }
         } else if belief.up.is_some() && now > belief.last_seen + belief.patience {
-            belief.up = None;
-            replica.node_down(now, node);
+            (belief.up, belief.turned_at) = (None, now);
+            replica.node_down(clock, node);
         }
         if direct && belief.linked != Some(life) {
-            belief.linked = Some(life);
-            replica.link_up(now, node);
+            (belief.linked, belief.linked_at) = (Some(life), now);
+            replica.link_up(clock, node);
         } else if !direct && belief.linked.is_some() && now > belief.last_seen + 1_000 {
             belief.linked = None;
             replica.link_down(node);
@@ -399,6 +438,9 @@ impl World {
         self.schedule.plan(next, Step::Fault);
         let count = self.instances.len() as u64;
         let (a, b) = (self.random.below(count) as usize, self.random.below(count) as usize);
+        if self.lies && self.random.chance(500) {
+            return self.lie();
+        }
         match self.random.below(10) {
             0..=4 => self.cut(a, b),
             5..=7 => self.kill(a),
@@ -425,6 +467,43 @@ impl World {
             self.tell(|| format!("{a} and {other} are cut until {heal}, one way: {one_way}"));
             self.schedule.plan(heal, Step::Heal(a, other));
         }
+    }
+
+    /// Somebody tells another one of a change of a third one that was another change: what a fault in a program would do.
+    fn lie(&mut self) {
+        let true_version = |owner: &Owner| self.history[owner].len() as u64 - 1;
+        let mut chances = Vec::new();
+        for (index, instance) in self.instances.iter().enumerate().filter(|(index, _)| self.runs(*index)) {
+            let Some(replica) = &instance.replica else { continue };
+            let linked = (0..instance.beliefs.len())
+                .find(|other| instance.beliefs[*other].linked == Some(self.instances[*other].life));
+            let behind = replica.records().map(|(owner, log, _)| (owner, log.version()));
+            let behind =
+                behind.filter(|(owner, version)| *owner != replica.me() && *version < true_version(owner));
+            chances.extend(behind.filter_map(|(owner, version)| Some((index, linked?, owner, version))));
+        }
+        if chances.is_empty() {
+            return;
+        }
+        let (index, from, owner, version) = chances[self.random.below(chances.len() as u64) as usize];
+        let change = Change { key: Name(200), version: version + 1, value: Some(Number(666)) };
+        let update = Update {
+            owner,
+            transfer: 1 << 40,
+            base: Some(version),
+            index: 0,
+            changes: vec![change],
+            to: Some(version + 1),
+        };
+        self.reached.note("lies", 1);
+        self.tell(|| format!("{from} lies to {index} about {owner:?} after {version}"));
+        let step = Step::Deliver {
+            from,
+            to: index,
+            life: self.instances[index].life,
+            frame: Message::Update(update).encode(),
+        };
+        self.schedule.plan(self.now, step);
     }
 
     fn kill(&mut self, index: usize) {
@@ -466,6 +545,9 @@ impl World {
         let lag = self.now - since;
         for belief in &mut self.instances[index].beliefs {
             belief.last_seen += lag;
+            if lag > 1_000 && belief.up.is_none() {
+                belief.turned_at += lag;
+            }
         }
         if let Some(replica) = self.instances[index].replica.as_mut().filter(|_| lag > 1_000) {
             replica.handle_lag(lag);

@@ -6,6 +6,7 @@
 
 mod idle;
 pub(super) mod memory;
+mod presence;
 mod server;
 mod stats;
 
@@ -63,6 +64,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "Latencystats", by_default: false, write: stats::latencies },
     Section { name: "Cluster", by_default: true, write: idle::cluster },
     Section { name: "Keyspace", by_default: true, write: |_, _| () },
+    Section { name: "Presence", by_default: true, write: presence::section },
 ];
 
 /// What sections are written from.

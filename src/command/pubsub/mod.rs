@@ -185,15 +185,15 @@ fn channels(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) 
         return Err(Error::PatternTooLong(longest));
     }
     let per_step = pattern.as_ref().map_or(CHANNELS_PER_STEP, |pattern| {
-        channels_per_step(pattern.len(), context.session.config().max_channel_length)
+        names_per_step(pattern.len(), context.session.config().max_channel_length)
     });
     let place = Some(ListPlace::default());
     resume_now(context, ChannelsRest { kind, pattern, per_step, place, count: 0, names: Vec::new() })
 }
 
-/// With how many channels a pattern is compared in one step, whatever the two are like.
-fn channels_per_step(pattern_bytes: usize, channel_bytes_max: usize) -> usize {
-    let comparisons = pattern_bytes.saturating_mul(channel_bytes_max).max(1);
+/// With how many names a pattern is compared in one step, whatever the two are like.
+pub(super) fn names_per_step(pattern_bytes: usize, name_bytes_max: usize) -> usize {
+    let comparisons = pattern_bytes.saturating_mul(name_bytes_max).max(1);
     (COMPARISONS_PER_STEP / comparisons).clamp(1, CHANNELS_PER_STEP)
 }
 
@@ -246,11 +246,11 @@ mod tests {
 
     #[test]
     fn a_shard_is_not_locked_for_long_whatever_is_compared() {
-        assert_eq!(channels_per_step(0, 4096), CHANNELS_PER_STEP);
-        assert_eq!(channels_per_step(1024, 4096), 1);
-        assert_eq!(channels_per_step(usize::MAX, usize::MAX), 1);
+        assert_eq!(names_per_step(0, 4096), CHANNELS_PER_STEP);
+        assert_eq!(names_per_step(1024, 4096), 1);
+        assert_eq!(names_per_step(usize::MAX, usize::MAX), 1);
         for (pattern, channel) in [(1, 1), (6, 4096), (20, 100), (100, 1000)] {
-            let channels = channels_per_step(pattern, channel);
+            let channels = names_per_step(pattern, channel);
             assert!(channels >= 1 && channels * pattern * channel <= COMPARISONS_PER_STEP);
         }
     }

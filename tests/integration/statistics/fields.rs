@@ -73,6 +73,19 @@ const MOVERS: &[Mover] = &[
         },
     },
     Mover {
+        what: "who is present",
+        flags: &["--presence-grace", "1"],
+        fields: &["presence_members", "presence_sessions", "presence_sessions_given_up", "presence_topics"],
+        act: |server, clients| {
+            let mut client = server.client();
+            client.command("PRESENCE.TRACK lobby ann");
+            client.command("PRESENCE.TRACK lobby bob SESSION s");
+            client.command("PRESENCE.TOUCH t");
+            client.call("PING", "+PONG\r\n");
+            clients.push(client);
+        },
+    },
+    Mover {
         what: "errors",
         flags: &[],
         fields: &["acl_access_denied_auth", "total_error_replies"],

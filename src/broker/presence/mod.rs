@@ -1,0 +1,123 @@
+//! Presence behind its locks: the machine that decides who is shown, and the topics and places that are read.
+//!
+//! Owns the locks, and what goes from one to the others: whoever has called the machine carries what it says has changed into
+//! the topics ([`Presence::drain`]) before another one calls it, so that a client's own change is there for its next command,
+//! and every topic sees changes in the machine's order. Must not know commands' syntax or sockets. Start with
+//! [`Presence::track`].
+//!
+//! Lock order: the machine, then a shard of topics, then a shard of places. Who only reads takes one of the latter two.
+
+mod reads;
+mod writes;
+
+use std::collections::BTreeMap;
+
+use crossbeam::utils::CachePadded;
+
+pub use reads::{Cursor, NodeReport, Totals};
+pub use writes::{Limits, Target, Whose};
+
+use super::Identity;
+use crate::config::Config;
+use crate::crdt::{self, Incarnation, NodeId, Owner};
+use crate::map::HashKeys;
+use crate::presence::{Applied, Entry, KeyChange, Places, Presence as Machine, Settings, Topics};
+use crate::sync::Mutex;
+use crate::time::Now;
+
+/// Locks that topics are spread over, by their hash; and keys.
+const SHARDS: usize = 64;
+
+/// Who is present, as all clients share it.
+pub struct Presence {
+    keys: HashKeys,
+    machine: Mutex<Machine>,
+    topics: Box<[CachePadded<Mutex<Topics>>]>,
+    /// In which topics each key is; nothing if nobody wants to know. (`presence-key-index`.)
+    places: Option<Box<[CachePadded<Mutex<Places>>]>>,
+    /// How many of the members that are shown were tracked at which instance.
+    tracked_at: Mutex<BTreeMap<NodeId, usize>>,
+}
+
+impl Presence {
+    /// Nobody is present.
+    pub fn new(config: &Config, identity: &Identity, keys: HashKeys, now: Now) -> Self {
+        let incarnation = Incarnation::draw(now.unix.as_millis() as u64, None, identity.life);
+        let me = Owner { node: identity.node, incarnation };
+        let places = || (0..SHARDS).map(|_| CachePadded::new(Mutex::new(Places::new(keys)))).collect();
+        Presence {
+            keys,
+            machine: Mutex::new(Machine::new(me, identity.life, settings(config), keys, now)),
+            topics: (0..SHARDS).map(|_| CachePadded::new(Mutex::new(Topics::new(keys)))).collect(),
+            places: config.presence_key_index.then(places),
+            tracked_at: Mutex::default(),
+        }
+    }
+
+    /// Follows a configuration that has changed.
+    pub(super) fn configure(&self, config: &Config) {
+        self.machine.lock().set_settings(settings(config));
+    }
+
+    fn shard(&self, topic: &str) -> &Mutex<Topics> {
+        &self.topics[shard_of(self.keys, topic)]
+    }
+
+    /// Carries into the topics what the machine says has changed: as much as the call before it was allowed to change.
+    fn drain(&self, now: Now, machine: &mut Machine) {
+        while let Some(change) = machine.poll_change() {
+            let Some(member) = change.name.member() else { continue };
+            let applied = self.shard(&member.topic).lock().apply(now.monotonic_ms(), change);
+            if let Some(applied) = applied {
+                self.index(&applied);
+                self.count_by_node(&applied);
+            }
+        }
+    }
+
+    /// Keeps the places of keys.
+    fn index(&self, applied: &Applied) {
+        let (Some(places), Some(member)) = (&self.places, applied.name.member()) else { return };
+        let mut places = places[shard_of(self.keys, member.key())].lock();
+        match applied.key {
+            KeyChange::Appeared => places.add(&applied.name),
+            KeyChange::Disappeared => places.remove(&applied.name),
+            KeyChange::Stayed => {}
+        }
+    }
+
+    /// Keeps the numbers of members of each instance. A ref says where it was given, whoever has copies.
+    fn count_by_node(&self, applied: &Applied) {
+        let node = |entry: &Option<Entry>| entry.as_ref()?.version().map(|version| version.reference().node);
+        let (before, after) = (node(&applied.before), node(&applied.after));
+        if before == after {
+            return;
+        }
+        let mut tracked_at = self.tracked_at.lock();
+        after.into_iter().for_each(|node| *tracked_at.entry(node).or_default() += 1);
+        if let Some(node) = before
+            && let Some(members) = tracked_at.get_mut(&node)
+        {
+            *members -= 1;
+            if *members == 0 {
+                tracked_at.remove(&node);
+            }
+        }
+    }
+}
+
+/// The lower half of the hash says which shard; the upper one is for the tables in it.
+fn shard_of(keys: HashKeys, text: &str) -> usize {
+    keys.hash(text.as_bytes()) as usize % SHARDS
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        grace_ms: config.presence_grace.as_millis() as u64,
+        down_grace_ms: config.presence_down_grace.as_millis() as u64,
+        members_per_session_max: config.presence_session_members_max,
+        members_max: config.presence_members_max,
+        sessions_max: config.presence_sessions_max,
+        replica: crdt::Settings::default(),
+    }
+}
