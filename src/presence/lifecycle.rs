@@ -66,7 +66,7 @@ impl Presence {
         if named.own.is_none_or(|own| (own.ttl_ms, own.grace_ms) != (ttl_ms, grace_ms)) {
             self.hold(now, id, ttl_ms, grace_ms);
         }
-        self.plan(id);
+        self.plan(now, id);
         Ok(resumed)
     }
 
@@ -176,7 +176,7 @@ impl Presence {
                 }
             }
         }
-        self.plan(id);
+        self.plan(now, id);
         self.forget_if_over(id);
     }
 
@@ -208,7 +208,8 @@ impl Presence {
     }
 
     /// Notes when something is due for a session.
-    pub(super) fn plan(&mut self, id: SessionId) {
+    pub(super) fn plan(&mut self, now: Now, id: SessionId) {
+        let now_ms = now.monotonic_ms();
         let (owners, default_ms) = (&self.owners, self.settings.grace_ms);
         let Some(named) = self.sessions.named_mut(id) else { return };
         let grace = match named.liveness {
@@ -219,7 +220,8 @@ impl Presence {
             owners.get(owner).and_then(|view| view.lease_ends(attachment.ttl_ms))
         };
         let holders = match named.liveness {
-            Liveness::Alive => named.holders.iter().filter_map(left_behind).min(),
+            // One that is over already keeps nothing alive, and nothing is due for it.
+            Liveness::Alive => named.holders.iter().filter_map(left_behind).filter(|at| *at > now_ms).min(),
             _ => None,
         };
         let due = [grace, holders, named.lease].into_iter().flatten().min();

@@ -321,7 +321,7 @@ impl Presence {
             && named.liveness != Liveness::Alive
         {
             named.liveness = Liveness::Grace(now.monotonic_ms());
-            self.plan(id);
+            self.plan(now, id);
         }
     }
 }
