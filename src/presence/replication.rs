@@ -183,12 +183,12 @@ impl Presence {
         match event {
             Event::Changed(owner, changed) => self.entry_changed(now, owner, changed),
             Event::Standing(owner, standing) => self.standing_changed(now, owner, standing),
-            Event::Forgotten(owner, entries) => {
+            Event::Forgetting(owner, key, before) => {
+                self.entry_changed(now, owner, Changed { key, before: Some(before), after: None });
+            }
+            Event::Forgotten(owner) => {
                 let view = self.owners.remove(&owner).unwrap_or_default();
                 self.timers.set(Timer::Owner(owner), view.hide_at, None);
-                for (key, before) in entries {
-                    self.entry_changed(now, owner, Changed { key, before: Some(before), after: None });
-                }
             }
             Event::Renewed(..) => {
                 let names: Vec<Name> = self.dropping.restart().collect();

@@ -82,8 +82,8 @@ impl Presence {
         match applied.key {
             KeyChange::Appeared => places.add(&applied.name),
             KeyChange::Disappeared => places.remove(&applied.name),
-            KeyChange::Stayed => {}
-        }
+            KeyChange::Stayed => false,
+        };
     }
 
     /// Keeps the numbers of members of each instance. A ref says where it was given, whoever has copies.

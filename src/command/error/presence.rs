@@ -10,6 +10,7 @@ pub enum PresenceError {
     TooLong { what: &'static str, most: usize },
     NotUtf8(&'static str),
     NotAnObject,
+    TooDeep(usize),
     ReservedMember(&'static str),
     InvalidRef,
     FutureRef,
@@ -35,6 +36,9 @@ impl PresenceError {
             }
             PresenceError::NotUtf8(what) => format!("ERR presence {what} is not valid UTF-8"),
             PresenceError::NotAnObject => "ERR presence meta is not a JSON object".to_owned(),
+            PresenceError::TooDeep(most) => {
+                format!("ERR presence meta has more than {most} levels")
+            }
             PresenceError::ReservedMember(name) => {
                 format!("ERR presence meta must not have a member '{name}'")
             }

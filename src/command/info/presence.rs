@@ -10,7 +10,6 @@ pub(super) fn section(text: &mut String, view: &View<'_>) {
         ("presence_topics", totals.topics as u64),
         ("presence_members", totals.machine.members as u64),
         ("presence_sessions", totals.machine.sessions as u64),
-        ("presence_sessions_given_up", totals.machine.given_up),
     ] {
         field(text, name, number);
     }

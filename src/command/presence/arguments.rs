@@ -222,6 +222,7 @@ pub(super) fn invalid(invalid: Invalid) -> Error {
         Invalid::TooLong(most) => PresenceError::TooLong { what: "meta", most },
         Invalid::NotUtf8 => PresenceError::NotUtf8("meta"),
         Invalid::NotAnObject => PresenceError::NotAnObject,
+        Invalid::TooDeep(most) => PresenceError::TooDeep(most),
         Invalid::Reserved(name) => PresenceError::ReservedMember(name),
     })
 }
