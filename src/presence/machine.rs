@@ -281,7 +281,9 @@ impl Presence {
     fn write(&mut self, now: Now, name: &Name, meta: Meta, shown: Option<&Entry>) -> Stamp {
         let shown = shown.and_then(Entry::version);
         let kept = shown.filter(|shown| shown.meta.is_equal(&meta));
+        // Elsewhere it may have been untracked or updated a moment ago, and this came later.
         if let Some(kept) = kept
+            && self.is_alone()
             && self.holds(name, kept)
         {
             let reference = kept.reference();

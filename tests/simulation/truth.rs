@@ -117,7 +117,8 @@ impl Truth {
 
     fn check_order(&self, name: &Name, write: &Write, behind: u64) -> Result<u64, String> {
         let mut inverted = 0;
-        for earlier in self.about(name).filter(|earlier| earlier.stamp > write.stamp) {
+        let later = |earlier: &&Write| earlier.stamp > write.stamp && earlier.wrote != write.wrote;
+        for earlier in self.about(name).filter(later) {
             if write.at - earlier.at > behind + 1 {
                 return Err(format!(
                     "what {} is told of {} counts less than {earlier:?}, although it came later: {write:?}",
