@@ -94,6 +94,14 @@ impl World {
     /// Nobody keeps anything of what is over.
     pub(crate) fn check_forgotten(&self) -> Result<(), String> {
         self.check_empty()?;
+        if self.net.told {
+            for (index, machine) in self.machines() {
+                println!("{index} {:?} {}", machine.counts(), machine.debug());
+                for (owner, log, standing) in machine.replica().records() {
+                    println!("    {owner:?} {standing:?} v{} {:?}", log.version(), log.iter().collect::<Vec<_>>());
+                }
+            }
+        }
         let alive: BTreeMap<Owner, usize> =
             self.machines().map(|(index, machine)| (machine.replica().me(), index)).collect();
         for (index, machine) in self.machines() {

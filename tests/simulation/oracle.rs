@@ -177,7 +177,8 @@ impl World {
                 Fault::Diverged { .. } => return Err(format!("{index}: {fault:?}")),
             }
         }
-        self.follow_standings(index);
+        self.count_holders(index);
+        self.forget_residents();
         let names: Vec<Name> = self.truth.members.keys().chain(self.residents.keys()).cloned().collect();
         for name in &names {
             let told = self.views[index].reference(name);
@@ -305,11 +306,17 @@ impl World {
         Ok(())
     }
 
+    /// Who left long ago and is shown nowhere was never there: whoever shows it again is found out by that.
+    fn forget_residents(&mut self) {
+        let (now, views) = (self.net.now, &self.views);
+        self.residents.retain(|name, resident| {
+            let over_at = resident.left_at.into_iter().chain(resident.died_at).min();
+            over_at.is_none_or(|at| now < at + 20_000) || views.iter().any(|view| view.shown.contains_key(name))
+        });
+    }
+
     /// What was met on the way.
-    fn follow_standings(&mut self, index: usize) {
-        if self.net.now % 1_000 >= 200 {
-            return;
-        }
+    fn count_holders(&mut self, index: usize) {
         let Some(machine) = &self.net.instances[index].machine else { return };
         let twice = self.truth.members.keys().filter(|name| holders(machine, name) > 1).count();
         self.net.reached.note("members held by two", twice as u64);

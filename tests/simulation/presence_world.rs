@@ -33,8 +33,8 @@ const SETTLED: u64 = CONVERGED + LEASE_MAX + GRACE + 2_000;
 /// When nothing may be left of what was ended when all had settled.
 const EMPTIED: u64 = SETTLED + 1_000 + LEASE_MAX + GRACE + 12_000;
 const FORGET_AFTER: u64 = 40_000;
-/// When whoever is gone must be forgotten.
-const END: u64 = CONVERGED + 2 * FORGET_AFTER + 5_000;
+/// When whoever is gone must be forgotten, and what was ended dropped: two rounds, and two more.
+const END: u64 = EMPTIED + 150_000;
 
 /// What is done to instances from outside.
 #[derive(Clone, Debug)]
@@ -293,11 +293,15 @@ impl World {
         if self.net.instances[index].machine.is_none() {
             return Ok(());
         }
-        self.net.plan(200, Step::Look(index));
+        let quiet = self.net.now > CONVERGED;
+        self.net.plan(if quiet { 1_000 } else { 200 }, Step::Look(index));
         if self.net.runs(index) {
             self.net.look(index);
             self.drain(index)?;
-            self.inspect(index)?;
+            // Once a second, each at another time.
+            if (quiet || (self.net.now / 200 + index as u64).is_multiple_of(5)) && self.net.now < EMPTIED {
+                self.inspect(index)?;
+            }
         }
         Ok(())
     }

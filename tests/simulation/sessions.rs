@@ -144,7 +144,7 @@ impl World {
     }
 
     pub(crate) fn run_application(&mut self, number: usize) -> Result<(), String> {
-        let again = self.net.random.between(60, 160);
+        let again = if self.net.now < FAULTS_END { self.net.random.between(60, 160) } else { 500 };
         self.net.plan(again, Step::Act(Act::Application(number)));
         self.drop_holds(number);
         let now = self.net.now;
