@@ -128,6 +128,7 @@ impl Table {
             frame: &mut self.frame,
             budget: 1024,
             delivered: 0,
+            lost: 0,
         };
         let published = self.subscriptions.publish(message, &self.publisher, &mut delivery);
         self.ready.clear();

@@ -17,7 +17,7 @@ pub struct HashKeys {
 
 impl HashKeys {
     /// Keys from sixteen bytes of entropy.
-    pub fn new(entropy: [u64; 2]) -> Self {
+    pub const fn new(entropy: [u64; 2]) -> Self {
         HashKeys { first: entropy[0], second: entropy[1] }
     }
 

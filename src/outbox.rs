@@ -9,23 +9,23 @@
 //! - small frames are copied to the end of one buffer, large payloads are queued by reference;
 //! - a waker is handed out once, and again only after the owner has come back and found nothing to take;
 //! - while the owner *holds* ([`Outbox::hold`]), what others push waits behind the replies of the command that is
-//!   being executed.
+//!   being executed;
+//! - what is kept elsewhere for the owner to *fetch* is not in the queue and has no part in its limits: whoever keeps it
+//!   [nudges](Outbox::nudge), and the owner fetches a bounded piece whenever its socket has taken the one before.
 
-use std::collections::VecDeque;
+mod queue;
+
 use std::task::Waker;
 use std::time::Duration;
 
-use bytes::Bytes;
+pub use queue::Batch;
 
 use crate::config::OutputLimit;
 use crate::resp::Protocol;
 use crate::resp::push::Frame;
 use crate::sync::Mutex;
 use crate::time::Now;
-
-/// The first push to an empty buffer reserves what the batch before took, up to this many bytes: a busy
-/// connection's buffer is allocated once per batch, and an idle one has none.
-const RESERVED_BYTES_MAX: usize = 64 * 1024;
+use queue::Queue;
 
 /// Why a connection must end. The first reason given stays, but for [`CloseReason::Shutdown`], which any other replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,27 +66,13 @@ pub enum Refused {
     Closed,
 }
 
-/// What the owner takes from the queue, and writes in order: first the parts, then the tail.
-#[derive(Default)]
-pub struct Batch {
-    /// Large payloads and what stood between them.
-    pub parts: VecDeque<Bytes>,
-    /// Everything behind the last part.
-    pub tail: Vec<u8>,
-}
-
-impl Batch {
-    /// Whether all of it is written.
-    pub fn is_empty(&self) -> bool {
-        self.parts.is_empty() && self.tail.is_empty()
-    }
-}
-
 /// What the owner finds when it looks at its outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// There is something to write.
     Output,
+    /// Something is kept elsewhere: it is to be fetched now, behind what there may be to write. See [`Outbox::fetched`].
+    More,
     /// Nothing to do; the waker is kept.
     Nothing,
     /// The connection must end, and everything that was still to be written is taken.
@@ -117,88 +103,29 @@ struct State {
     waker: Option<Waker>,
     /// Bytes that the owner has taken and the socket has not.
     unwritten: usize,
+    /// How many of them, at most, are in no limit.
+    unwritten_free: u32,
+    /// The same of those that are queued.
+    queued_free: u32,
     /// Size of the last batch, the guess for the next one.
     last_batch: u32,
     protocol: Protocol,
     /// The owner waits for the socket, not for more output.
     blocked: bool,
+    /// There is something to fetch.
+    more: bool,
     closed: Option<CloseReason>,
     /// Since when the queue is above the soft limit, without a break.
     soft_since: Option<Duration>,
     /// Since when the socket has taken nothing although output waits.
     stalled_since: Option<Duration>,
     /// Receivers reached by a fan-out that the owner waits for.
-    delivered: Option<u64>,
+    delivered: Option<u32>,
 }
 
-#[derive(Default)]
-struct Queue {
-    /// Rarely there: most messages are small.
-    large: Option<Box<Large>>,
-    tail: Vec<u8>,
-    bytes: usize,
-}
-
-/// Large payloads and what stands between them.
-#[derive(Default)]
-struct Large {
-    parts: VecDeque<Bytes>,
-}
-
-impl Queue {
-    fn append(&mut self, frame: Frame<'_>, protocol: Protocol, expected: usize) {
-        // What precedes a large payload is sealed at once and must not keep room for more.
-        self.reserve(frame.head.len(), if frame.shared.is_some() { 0 } else { expected });
-        frame.append_head(&mut self.tail, protocol);
-        if let Some(shared) = frame.shared {
-            self.share(shared.clone());
-        }
-        self.bytes += frame.len();
-    }
-
-    fn append_bytes(&mut self, bytes: &[u8], expected: usize) {
-        self.reserve(bytes.len(), expected);
-        self.tail.extend_from_slice(bytes);
-        self.bytes += bytes.len();
-    }
-
-    fn reserve(&mut self, length: usize, expected: usize) {
-        if self.tail.capacity() == 0 {
-            self.tail.reserve_exact(length.max(expected.min(RESERVED_BYTES_MAX)));
-        }
-    }
-
-    fn pieces(&self) -> usize {
-        self.large.as_ref().map_or(0, |large| large.parts.len()) + usize::from(!self.tail.is_empty())
-    }
-
-    /// Queues a reference behind what has been copied so far.
-    fn share(&mut self, shared: Bytes) {
-        let parts = &mut self.large.get_or_insert_default().parts;
-        if !self.tail.is_empty() {
-            parts.push_back(seal(std::mem::take(&mut self.tail)));
-        }
-        parts.push_back(shared);
-    }
-
-    fn append_queue(&mut self, mut other: Queue) {
-        if let Some(large) = other.large.take() {
-            for part in large.parts {
-                self.share(part);
-            }
-        }
-        if self.tail.is_empty() {
-            self.tail = other.tail;
-        } else {
-            self.tail.extend_from_slice(&other.tail);
-        }
-        self.bytes += other.bytes;
-    }
-}
-
-/// The bytes without the room that was reserved behind them: they may wait for as long as the client does not read.
-fn seal(bytes: Vec<u8>) -> Bytes {
-    if bytes.capacity() > bytes.len() * 2 { Bytes::copy_from_slice(&bytes) } else { Bytes::from(bytes) }
+/// A count of bytes in four bytes, where more need not be told apart.
+fn clamped(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 impl State {
@@ -210,8 +137,17 @@ impl State {
         self.queued() + self.unwritten
     }
 
+    fn append(&mut self, frame: Frame<'_>) {
+        let queue = match self.held.as_deref_mut() {
+            Some(held) => held,
+            None => &mut self.queue,
+        };
+        queue.append(frame, self.protocol, self.last_batch as usize);
+    }
+
     fn discard(&mut self) {
         self.queue = Queue::default();
+        self.queued_free = 0;
         if self.held.is_some() {
             self.held = Some(Box::default());
         }
@@ -219,7 +155,8 @@ impl State {
 
     /// Redis `checkClientOutputBufferLimits`: at the hard limit, or at the soft one for longer than allowed.
     fn exceeds(&mut self, limit: &OutputLimit, now: Now) -> bool {
-        let waiting = self.waiting() as u64;
+        let free = self.queued_free as usize + self.unwritten.min(self.unwritten_free as usize);
+        let waiting = self.waiting().saturating_sub(free) as u64;
         if limit.hard_bytes != 0 && waiting >= limit.hard_bytes {
             return true;
         }
@@ -241,6 +178,10 @@ impl State {
     fn overflow(&mut self) -> Option<Waker> {
         self.discard();
         self.close(CloseReason::OutputLimit)
+    }
+
+    fn pushed(&mut self) -> Pushed {
+        self.wake_for_output().map_or(Pushed::Queued, Pushed::Wake)
     }
 
     /// The waker, unless the owner waits for the socket and has no use for more output.
@@ -267,18 +208,27 @@ impl Outbox {
         if state.closed.is_some() {
             return Pushed::Closed;
         }
-        let queue = match state.held.as_deref_mut() {
-            Some(held) => held,
-            None => &mut state.queue,
-        };
-        queue.append(frame, state.protocol, state.last_batch as usize);
+        state.append(frame);
         if state.exceeds(limit, now) {
             return Pushed::Overflow(state.overflow());
         }
-        match state.wake_for_output() {
-            Some(waker) => Pushed::Wake(waker),
-            None => Pushed::Queued,
+        state.pushed()
+    }
+
+    /// Appends a frame that the client can do without, which is in no limit. Nothing is returned, and the frame is
+    /// lost, if more than `backlog` bytes wait.
+    pub fn push_if_room(&self, frame: Frame<'_>, backlog: usize) -> Option<Pushed> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if state.closed.is_some() {
+            return Some(Pushed::Closed);
         }
+        if state.waiting() > backlog {
+            return None;
+        }
+        state.queued_free = state.queued_free.saturating_add(clamped(frame.len()));
+        state.append(frame);
+        Some(state.pushed())
     }
 
     /// Appends encoded replies, before anything that is held. For the owner.
@@ -319,27 +269,54 @@ impl Outbox {
         }
     }
 
+    /// Notes that something is kept elsewhere for the owner to fetch. Whoever calls must see to it that the waker is
+    /// called.
+    #[must_use]
+    pub fn nudge(&self) -> Option<Waker> {
+        let mut state = self.state.lock();
+        state.more = true;
+        // Who holds looks again when it has let go.
+        if state.held.is_some() { None } else { state.wake_for_output() }
+    }
+
+    /// For the owner: it was told [`Taken::More`], and so many bytes that it has fetched stand at the end of the batch.
+    /// `more`: there is another piece to fetch when they are written.
+    pub fn fetched(&self, bytes: usize, more: bool) {
+        let mut state = self.state.lock();
+        state.unwritten += bytes;
+        state.unwritten_free = state.unwritten_free.saturating_add(clamped(bytes));
+        state.more |= more;
+    }
+
     /// For the owner: moves what is queued into `batch`, which must be empty, and forgets what it took before as
     /// written. If there is nothing the waker is kept for the next push.
+    ///
+    /// Nothing is to be fetched while the owner holds, as it would come before the replies.
     pub fn take(&self, batch: &mut Batch, waker: &Waker) -> Taken {
         debug_assert!(batch.is_empty(), "the batch before must be written first");
         let mut state = self.state.lock();
         let state = &mut *state;
         state.unwritten = state.queue.bytes;
+        // What is held stays queued, and so do as many of these as there is no room for.
+        state.unwritten_free = state.queued_free.min(clamped(state.queue.bytes));
+        state.queued_free -= state.unwritten_free;
         state.blocked = false;
         state.stalled_since = None;
+        let fetches = state.more && state.held.is_none() && state.closed.is_none();
         if state.queue.bytes > 0 {
-            state.last_batch = state.queue.bytes as u32;
-            state.queue.bytes = 0;
-            std::mem::swap(&mut batch.tail, &mut state.queue.tail);
-            if let Some(large) = state.queue.large.take() {
-                batch.parts = large.parts;
-            }
+            state.last_batch = clamped(state.queue.bytes);
+            state.queue.move_into(batch);
+        }
+        if fetches {
+            state.more = false;
+            return Taken::More;
+        }
+        if !batch.is_empty() {
             return Taken::Output;
         }
         // Buffers that have been written are given back before the connection goes idle.
         batch.tail = Vec::new();
-        state.queue.tail = Vec::new();
+        state.queue.shrink();
         if let Some(reason) = state.closed {
             return Taken::Closed(reason);
         }
@@ -428,7 +405,7 @@ impl Outbox {
     #[must_use]
     pub fn complete(&self, receivers: u64) -> Option<Waker> {
         let mut state = self.state.lock();
-        state.delivered = Some(receivers);
+        state.delivered = Some(u32::try_from(receivers).unwrap_or(u32::MAX));
         state.waker.take()
     }
 
@@ -439,7 +416,7 @@ impl Outbox {
 
     /// For the owner: the result of the fan-out it waits for.
     pub fn take_completion(&self) -> Option<u64> {
-        self.state.lock().delivered.take()
+        self.state.lock().delivered.take().map(u64::from)
     }
 }
 

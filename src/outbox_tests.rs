@@ -192,3 +192,99 @@ fn the_end_of_a_fan_out_wakes_the_publisher() {
     assert_eq!(outbox.take_completion(), Some(7));
     assert_eq!(outbox.take_completion(), None);
 }
+
+#[test]
+fn who_sleeps_is_nudged_once_and_told_that_there_is_more() {
+    let outbox = Outbox::new(1);
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Nothing);
+    assert!(outbox.nudge().is_some());
+    assert!(outbox.nudge().is_none(), "the owner is awake");
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::More);
+    assert!(batch.is_empty());
+    outbox.fetched(0, false);
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Nothing, "told once");
+}
+
+#[test]
+fn what_is_fetched_stands_behind_what_is_queued_and_is_fetched_until_there_is_no_more() {
+    let outbox = Outbox::new(1);
+    let shared = share(b"large");
+    push(&outbox, b"*1");
+    assert!(outbox.nudge().is_none());
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::More);
+    batch.append(frame(b"*2"), Protocol::Resp3);
+    batch.append(Frame { head: b"*3", head_resp3: None, shared: Some(&shared) }, Protocol::Resp2);
+    batch.append(frame(b"*4"), Protocol::Resp2);
+    assert_eq!(batch.len(), 8 + shared.len());
+    outbox.fetched(6 + shared.len(), true);
+    assert_eq!(outbox.waiting(), 8 + shared.len());
+    let written: Vec<u8> = batch.parts.drain(..).flatten().chain(std::mem::take(&mut batch.tail)).collect();
+    assert_eq!(written, b"*1>2*3large\r\n*4");
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::More);
+    outbox.fetched(0, false);
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Nothing);
+    assert_eq!(outbox.waiting(), 0);
+}
+
+#[test]
+fn nothing_is_fetched_while_the_owner_holds() {
+    let outbox = Outbox::new(1);
+    let mut batch = Batch::default();
+    outbox.hold();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Nothing);
+    assert!(outbox.nudge().is_none(), "it could do nothing yet");
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Nothing);
+    assert_eq!(outbox.push_replies(b":1\r\n", &UNLIMITED, at(0)), Ok(4));
+    outbox.release();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::More);
+    assert_eq!(batch.tail, b":1\r\n");
+}
+
+#[test]
+fn an_owner_that_waits_for_its_socket_is_not_nudged_and_fetches_afterwards() {
+    let outbox = Outbox::new(1);
+    push(&outbox, b"*1");
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Output);
+    assert_eq!(outbox.blocked(2, Waker::noop(), at(0)), None);
+    assert!(outbox.nudge().is_none());
+    batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::More);
+}
+
+#[test]
+fn what_was_fetched_is_in_no_limit_but_stalls() {
+    let outbox = Outbox::new(1);
+    let limit = OutputLimit { hard_bytes: 10, soft_bytes: 4, soft_duration: Duration::ZERO };
+    push(&outbox, b"*2");
+    assert!(outbox.nudge().is_none());
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::More);
+    outbox.fetched(1000, true);
+    assert_eq!(outbox.blocked(1002, Waker::noop(), at(1)), None);
+    assert_eq!(outbox.waiting(), 1002, "memory that it takes");
+    assert!(outbox.check_limit(&limit, at(2)).is_none());
+    assert_eq!(outbox.blocked(990, Waker::noop(), at(3)), None);
+    assert!(outbox.check_limit(&limit, at(3)).is_none());
+    assert_eq!(outbox.stalled_for(at(4)), Some(Duration::from_secs(1)));
+    assert!(matches!(outbox.push(frame(b"*23456789"), &UNLIMITED, at(4)), Pushed::Queued));
+    assert!(matches!(outbox.push(frame(b"*"), &limit, at(4)), Pushed::Overflow(_)), "what is queued is");
+}
+
+#[test]
+fn who_closes_fetches_nothing() {
+    let outbox = Outbox::new(1);
+    let mut batch = Batch::default();
+    assert!(outbox.nudge().is_none());
+    let _ = outbox.close(CloseReason::Shutdown);
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Closed(CloseReason::Shutdown));
+}
+
+/// Every connection has one: with its counters it fills an allocator's block of 160 bytes.
+#[test]
+#[cfg(not(feature = "shuttle"))]
+fn an_outbox_is_small() {
+    assert_eq!(size_of::<Outbox>(), 144);
+}

@@ -4,9 +4,9 @@
 //! in `tests/shuttle.rs` run the product's own outbox and table that way.
 
 #[cfg(not(feature = "shuttle"))]
-pub use parking_lot::{Mutex, MutexGuard, RwLock};
+pub use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 #[cfg(feature = "shuttle")]
-pub use shuttle_parking_lot::{Mutex, MutexGuard, RwLock};
+pub use shuttle_parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 #[cfg(feature = "shuttle")]
 pub use shuttle::sync::atomic;

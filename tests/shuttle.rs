@@ -358,3 +358,87 @@ fn a_publisher_that_waits_is_woken_by_the_end_of_its_fan_out() {
         end.join().unwrap();
     });
 }
+
+/// Keeps something for the owner, twice, and tells it.
+fn keeper(outbox: &Arc<Outbox>, kept: &Arc<AtomicUsize>) -> thread::JoinHandle<()> {
+    let (outbox, kept) = (outbox.clone(), kept.clone());
+    thread::spawn(move || {
+        for _ in 0..2 {
+            kept.fetch_add(1, Ordering::SeqCst);
+            outbox.nudge().into_iter().for_each(Waker::wake);
+        }
+    })
+}
+
+/// Fetches one of what is kept, as the owner does that is told that there is more. Returns how many it found.
+fn fetch(outbox: &Outbox, kept: &AtomicUsize) -> usize {
+    let found = kept.load(Ordering::SeqCst);
+    let fetched = found.min(1);
+    kept.fetch_sub(fetched, Ordering::SeqCst);
+    outbox.fetched(fetched, found > 1);
+    fetched
+}
+
+#[test]
+fn an_owner_that_found_nothing_is_woken_by_what_is_kept_elsewhere() {
+    check(|| {
+        let (outbox, kept) = (Arc::new(Outbox::new(1)), Arc::default());
+        let mut threads = vec![keeper(&outbox, &kept), keeper(&outbox, &kept)];
+        let pushed = outbox.clone();
+        threads.push(thread::spawn(move || {
+            if let Pushed::Wake(waker) = push(&pushed, "pushed", &UNLIMITED) {
+                waker.wake();
+            }
+        }));
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(bell.clone());
+        let (mut fetched, mut heard, mut sleeps, mut batch) = (0, 0, 0, Batch::default());
+        while fetched < 4 || heard < 1 {
+            let taken = outbox.take(&mut batch, &waker);
+            heard += frames(&drain(&mut batch)).len();
+            match taken {
+                Taken::Output => {}
+                Taken::More => fetched += fetch(&outbox, &kept),
+                taken => {
+                    assert_eq!(taken, Taken::Nothing);
+                    sleeps += 1;
+                    bell.wait();
+                }
+            }
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(bell.rings.load(Ordering::SeqCst), sleeps, "one wake for each sleep");
+    });
+}
+
+#[test]
+fn what_is_kept_elsewhere_comes_behind_the_replies_of_one_command() {
+    check(|| {
+        let (outbox, kept) = (Arc::new(Outbox::new(1)), Arc::default());
+        let thread = keeper(&outbox, &kept);
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(bell.clone());
+        let mut batch = Batch::default();
+        outbox.hold();
+        for number in 0..2 {
+            assert_ne!(outbox.take(&mut batch, &waker), Taken::More);
+            drop(drain(&mut batch));
+            reply(&outbox, &number.to_string());
+        }
+        outbox.release();
+        let mut fetched = 0;
+        while fetched < 2 {
+            let taken = outbox.take(&mut batch, &waker);
+            drop(drain(&mut batch));
+            match taken {
+                Taken::Output => {}
+                Taken::More => fetched += fetch(&outbox, &kept),
+                taken => {
+                    assert_eq!(taken, Taken::Nothing);
+                    bell.wait();
+                }
+            }
+        }
+        thread.join().unwrap();
+    });
+}

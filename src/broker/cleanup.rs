@@ -6,7 +6,12 @@
 use crossbeam::queue::SegQueue;
 
 use super::Broker;
+use super::presence::hooks::Listener;
+use super::session::Session;
+use crate::presence::Detach;
+use crate::pubsub::reserved::Reserved;
 use crate::pubsub::{Kind, Subscribed};
+use crate::time::Now;
 
 /// Subscriptions removed in one turn, and by a closing connection itself.
 const UNSUBSCRIBE_BUDGET: usize = 512;
@@ -14,36 +19,48 @@ const UNSUBSCRIBE_BUDGET: usize = 512;
 /// Subscriptions of clients that are gone.
 #[derive(Default)]
 pub(super) struct Cleanup {
-    queue: SegQueue<Box<Subscribed>>,
+    queue: SegQueue<(Listener, Box<Subscribed>)>,
 }
 
 impl Broker {
-    /// Takes over the subscriptions of a client that is gone. Few are removed at once.
+    /// Takes over the subscriptions of a client that is gone, and ends the members that live as long as its connection.
+    /// Few are removed at once.
     ///
-    /// Returns whether some are left for [`Broker::clean_up`].
-    pub fn leave(&self, mut subscribed: Box<Subscribed>) -> bool {
-        if self.remove_some(&mut subscribed) {
+    /// Returns whether some subscriptions are left for [`Broker::clean_up`].
+    pub fn leave(&self, now: Now, session: &mut Session) -> bool {
+        if std::mem::take(&mut session.has_members) {
+            self.presence.close_connection(session.id());
+        }
+        let Some((listener, mut subscribed)) = session.take_subscriptions(self) else { return false };
+        if self.remove_some(now, &listener, &mut subscribed) {
             return false;
         }
-        self.cleanup.queue.push(subscribed);
+        self.cleanup.queue.push((listener, subscribed));
         true
     }
 
     /// Removes some of what gone clients have left. Returns whether there is more.
-    pub fn clean_up(&self) -> bool {
-        let Some(mut subscribed) = self.cleanup.queue.pop() else { return false };
-        if !self.remove_some(&mut subscribed) {
-            self.cleanup.queue.push(subscribed);
+    pub fn clean_up(&self, now: Now) -> bool {
+        let Some((listener, mut subscribed)) = self.cleanup.queue.pop() else { return false };
+        if !self.remove_some(now, &listener, &mut subscribed) {
+            self.cleanup.queue.push((listener, subscribed));
         }
         !self.cleanup.queue.is_empty()
     }
 
     /// Removes as many as one turn may; true if none is left.
-    fn remove_some(&self, subscribed: &mut Subscribed) -> bool {
+    fn remove_some(&self, now: Now, listener: &Listener, subscribed: &mut Subscribed) -> bool {
         let mut budget = UNSUBSCRIBE_BUDGET;
+        let mut reserved = Vec::new();
         for kind in Kind::ALL {
             for id in subscribed.some(kind, budget) {
-                self.subscriptions.unsubscribe_id(kind, id, subscribed, |_| ());
+                reserved.clear();
+                self.subscriptions.unsubscribe_id(kind, id, subscribed, |name| {
+                    if kind == Kind::Channel && Reserved::of(name).is_some() {
+                        reserved.extend_from_slice(name);
+                    }
+                });
+                listener.ended(self, now, &reserved, Detach::Quiet);
                 budget -= 1;
             }
         }

@@ -8,12 +8,17 @@ use std::sync::Arc;
 use crate::broker::Broker;
 use crate::broker::clients::Client;
 use crate::broker::configuration::Snapshot;
+use crate::broker::presence::hooks::{self, Listener};
+use crate::broker::presence::watchers::Watcher;
 use crate::config::{Config, OutputLimit};
 use crate::outbox::Outbox;
+use crate::presence::Detach;
 use crate::pubsub::{Kind, Subscribed};
 use crate::resp::Protocol;
+use crate::resp::push::Frame;
 use crate::resp::request::Limits;
 use crate::sync::atomic::Ordering;
+use crate::time::Now;
 
 /// Bytes of unread replies at which a client that has not authenticated is not read from any more.
 const UNAUTHENTICATED_BACKLOG_BYTES: usize = 4 * 1024;
@@ -52,6 +57,10 @@ pub struct Session {
     config: Arc<Config>,
     config_version: u32,
     subscribed: Option<Box<Subscribed>>,
+    /// There once it has watched a topic.
+    pub(super) watcher: Option<Arc<Watcher>>,
+    /// Some members may live as long as this connection.
+    pub has_members: bool,
 }
 
 impl Session {
@@ -67,6 +76,8 @@ impl Session {
             config,
             config_version: version,
             subscribed: None,
+            watcher: None,
+            has_members: false,
         }
     }
 
@@ -163,22 +174,40 @@ impl Session {
         self.subscribed.as_ref().map_or(0, |subscribed| confirmed_count(subscribed, kind))
     }
 
-    /// Subscribes; `confirm` gets the count after it and runs before any message can arrive.
-    pub fn subscribe(&mut self, broker: &Broker, kind: Kind, name: &[u8], confirm: impl FnOnce(usize)) {
+    /// Subscribes; `confirm` gets the count after it and runs before any message can arrive. Returns whether the client was
+    /// not subscribed yet.
+    pub fn subscribe(
+        &mut self,
+        broker: &Broker,
+        kind: Kind,
+        name: &[u8],
+        confirm: impl FnOnce(usize),
+    ) -> bool {
         let subscribed = self.subscribed.get_or_insert_with(|| {
             broker.clients.note_subscribed();
             Box::default()
         });
+        let before = subscribed.len(kind);
         broker.subscriptions.subscribe(kind, name, &self.client.outbox, subscribed, |subscribed| {
             confirm(confirmed_count(subscribed, kind));
         });
+        let is_new = subscribed.len(kind) > before;
+        if kind == Kind::Pattern {
+            broker.presence.note_listeners(|| broker.subscriptions.topic_patterns() > 0);
+        }
         self.note_subscriptions(broker, kind);
+        is_new
     }
 
     /// Unsubscribes from one name. When it returns nothing is delivered from there any more.
-    pub fn unsubscribe(&mut self, broker: &Broker, kind: Kind, name: &[u8]) {
+    pub fn unsubscribe(&mut self, broker: &Broker, now: Now, kind: Kind, name: &[u8]) {
+        let listener = Listener::of(self);
         if let Some(subscribed) = self.subscribed.as_deref_mut() {
+            let before = subscribed.len(kind);
             broker.subscriptions.unsubscribe(kind, name, subscribed);
+            if kind == Kind::Channel && subscribed.len(kind) < before {
+                listener.ended(broker, now, name, Detach::Named);
+            }
             self.note_subscriptions(broker, kind);
         }
     }
@@ -187,10 +216,12 @@ impl Session {
     pub fn unsubscribe_some(
         &mut self,
         broker: &Broker,
+        now: Now,
         kind: Kind,
         most: usize,
         mut confirm: impl FnMut(&[u8], usize),
     ) {
+        let listener = Listener::of(self);
         let Some(subscribed) = self.subscribed.as_deref_mut() else { return };
         let mut name = Vec::new();
         for id in subscribed.some(kind, most) {
@@ -198,21 +229,29 @@ impl Session {
                 name.clear();
                 name.extend_from_slice(shown);
             });
+            if kind == Kind::Channel {
+                listener.ended(broker, now, &name, Detach::Quiet);
+            }
             confirm(&name, confirmed_count(subscribed, kind));
         }
         self.note_subscriptions(broker, kind);
     }
 
-    /// Gives up all subscriptions, for whoever removes them from the table.
-    pub fn take_subscriptions(&mut self, broker: &Broker) -> Option<Box<Subscribed>> {
-        let subscribed = self.subscribed.take();
-        if subscribed.is_some() {
-            broker.clients.note_unsubscribed();
-        }
+    /// Gives up all subscriptions, for whoever removes them from the table, and the members that live as long as the
+    /// connection.
+    pub(super) fn take_subscriptions(&mut self, broker: &Broker) -> Option<(Listener, Box<Subscribed>)> {
         for kind in Kind::ALL {
             self.client.set_subscriptions(kind, 0);
         }
-        subscribed
+        let subscribed = self.subscribed.take()?;
+        broker.clients.note_unsubscribed();
+        Some((Listener::of(self), subscribed))
+    }
+
+    /// Fetches about `bytes_most` of the messages that are kept for the client outside its outbox, at least one if there is
+    /// one. Returns whether another can be fetched now; when there is one later the outbox is nudged.
+    pub fn fetch(&self, broker: &Broker, bytes_most: usize, take: &mut dyn FnMut(Frame<'_>)) -> bool {
+        self.watcher.as_deref().is_some_and(|watcher| hooks::fetch(broker, watcher, bytes_most, take))
     }
 
     fn note_subscriptions(&mut self, broker: &Broker, kind: Kind) {

@@ -9,6 +9,7 @@ use crossbeam::utils::CachePadded;
 
 use super::command_stats::{CommandStats, Tallies};
 use super::error_stats::{ErrorStats, ErrorTallies};
+use crate::presence::events::Tally;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// What is counted.
@@ -30,6 +31,21 @@ pub enum Counter {
     MessagesPublished,
     /// Messages queued for a subscriber, one for each. (INFO `pubsub_messages_delivered`.)
     MessagesDelivered,
+    /// Changes of topics that a pattern's subscriber was not sent because too much waited for it, one for each; all of a
+    /// topic's count as one. (INFO `presence_diffs_lost`.)
+    PresenceDiffsLost,
+    /// Messages made that say what changed in a topic. (INFO `presence_diffs_sent`.)
+    PresenceDiffs,
+    /// Of those, taken by a watcher, one for each. (INFO `presence_diffs_delivered`.)
+    PresenceDiffsDelivered,
+    /// Changes that nobody was told because others made up for them in time. (INFO `presence_changes_coalesced`.)
+    PresenceCoalesced,
+    /// States encoded. (INFO `presence_states_sent`.)
+    PresenceStates,
+    /// States that watchers have begun to take. (INFO `presence_states_delivered`.)
+    PresenceStatesDelivered,
+    /// Of those, in place of what a slow watcher had not taken. (INFO `presence_states_resent`.)
+    PresenceStatesResent,
     /// Clients closed at `client-output-buffer-limit`. (INFO `client_output_buffer_limit_disconnections`.)
     OutputLimitDisconnections,
     /// Clients closed at `client-query-buffer-limit`. (INFO `client_query_buffer_limit_disconnections`.)
@@ -86,6 +102,22 @@ impl Stats {
     /// Adds to a counter, on behalf of the client with this id.
     pub fn add(&self, id: u64, counter: Counter, amount: u64) {
         self.copies[id as usize % COPIES][counter as usize].fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Adds what watchers were told, on behalf of the client with this id.
+    pub fn add_presence(&self, id: u64, tally: Tally) {
+        for (counter, amount) in [
+            (Counter::PresenceDiffs, tally.diffs),
+            (Counter::PresenceDiffsDelivered, tally.delivered),
+            (Counter::PresenceCoalesced, tally.coalesced),
+            (Counter::PresenceStates, tally.states),
+            (Counter::PresenceStatesDelivered, tally.states_taken),
+            (Counter::PresenceStatesResent, tally.states_resent),
+        ] {
+            if amount > 0 {
+                self.add(id, counter, amount);
+            }
+        }
     }
 
     /// The sum so far.

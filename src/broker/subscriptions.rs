@@ -16,12 +16,13 @@ use crate::map::HashKeys;
 use crate::outbox::Outbox;
 use crate::pubsub::busiest::Busy;
 use crate::pubsub::channels::Channels;
-use crate::pubsub::fanout::{Cursor, Delivery, Fanout, Message, advance};
+use crate::pubsub::fanout::{Audience, Cursor, Delivery, Fanout, Message, advance};
 use crate::pubsub::pattern_table::PatternTable;
+use crate::pubsub::reserved::{SESSIONS, TOPICS};
 use crate::pubsub::{Kind, Subscribed};
 use crate::resp::push::{ChannelKind, Payload};
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Mutex, RwLock};
+use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 /// Locks that channels are spread over, by their hash. Enough that two publishers rarely meet, and that growing one
 /// shard's table is a matter of microseconds even with millions of channels.
@@ -42,10 +43,21 @@ pub struct Subscriptions {
     patterns: RwLock<PatternTable>,
     /// Lets a publish pass by the patterns' lock when there are none.
     pattern_count: AtomicUsize,
+    /// Lets what happens in a topic pass by them when none of them is for topics.
+    topic_pattern_count: AtomicUsize,
     /// Chains of fan-outs that are under way.
     unfinished: AtomicUsize,
     /// Fan-outs that can go on.
     fanouts: SegQueue<Fanout>,
+    /// Who publishes what the broker itself says: nobody is told how many received it.
+    nobody: Arc<Outbox>,
+}
+
+/// A channel's locked shard, and where in it the channel is.
+struct Place<'a> {
+    hash: u64,
+    index: Option<u32>,
+    shard: MutexGuard<'a, Channels>,
 }
 
 /// What a publish came to.
@@ -76,8 +88,10 @@ impl Subscriptions {
             shard: shards(),
             patterns: RwLock::new(PatternTable::new(keys)),
             pattern_count: AtomicUsize::new(0),
+            topic_pattern_count: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
             fanouts: SegQueue::new(),
+            nobody: Arc::new(Outbox::new(0)),
         }
     }
 
@@ -97,7 +111,7 @@ impl Subscriptions {
     ) -> Published {
         let hash = self.keys.hash(message.channel);
         let mut shard = self.shards(message.kind)[shard_of(hash)].lock();
-        let mut index = shard.find(hash, message.channel);
+        let index = shard.find(hash, message.channel);
         let busy = index.is_some_and(|index| shard.is_busy(index));
         let applies = message.kind == ChannelKind::Global && self.pattern_count.load(Ordering::Acquire) > 0;
         let patterns = applies.then(|| self.patterns.read());
@@ -110,14 +124,71 @@ impl Subscriptions {
         }
         let (messages, bytes) = (message.payload.messages() as u64, message.payload.bytes() as u64);
         shard.busiest.note(hash, message.channel, messages, bytes);
-        let receivers = index.map(|index| shard.receivers(index));
         // Several messages that wait for their turn must not meet a pattern that comes meanwhile: it was not asked above
         // whether they may go to it together.
-        let mut cursor = Cursor::new(applies || !several);
-        if busy && let Some(index) = index {
+        let cursor = Cursor::new(applies || !several);
+        self.begin(message, cursor, publisher, Place { hash, index, shard }, patterns, delivery)
+    }
+
+    /// Delivers what happens in a topic, on its reserved channel, to subscribers of patterns that begin as all such
+    /// channels do. It is in no limit of theirs. Who has more than `backlog` bytes waiting loses it, and all do while so
+    /// many bytes wait for an unfinished delivery on the same channel: counted in `delivery`.
+    pub fn publish_to_patterns(
+        &self,
+        channel: &[u8],
+        payload: Payload<'_>,
+        backlog: usize,
+        delivery: &mut Delivery<'_>,
+    ) {
+        if self.topic_patterns() > 0 {
+            self.publish_reserved(channel, payload, Audience::Patterns { prefix: TOPICS, backlog }, delivery);
+        }
+    }
+
+    /// Delivers a notice to those who are subscribed to a session's reserved channel, and to patterns that begin as all
+    /// such channels do.
+    pub fn publish_to_session(&self, channel: &[u8], payload: Payload<'_>, delivery: &mut Delivery<'_>) {
+        self.publish_reserved(channel, payload, Audience::Reserved { prefix: SESSIONS }, delivery);
+    }
+
+    fn publish_reserved(
+        &self,
+        channel: &[u8],
+        payload: Payload<'_>,
+        audience: Audience,
+        delivery: &mut Delivery<'_>,
+    ) {
+        let hash = self.keys.hash(channel);
+        let shard = self.global[shard_of(hash)].lock();
+        let index = shard.find(hash, channel);
+        if let Audience::Patterns { backlog, .. } = audience
+            && index.is_some_and(|index| shard.queued_bytes(index) > backlog)
+        {
+            delivery.lost += 1;
+            return;
+        }
+        let message = Message { kind: ChannelKind::Global, channel, payload };
+        let (place, patterns) = (Place { hash, index, shard }, Some(self.patterns.read()));
+        self.begin(message, Cursor::to(audience), &self.nobody, place, patterns, delivery);
+    }
+
+    /// Delivers as far as the budget goes, or queues behind an unfinished delivery on the same channel.
+    fn begin(
+        &self,
+        message: Message<'_>,
+        mut cursor: Cursor,
+        publisher: &Arc<Outbox>,
+        Place { hash, mut index, mut shard }: Place<'_>,
+        patterns: Option<RwLockReadGuard<'_, PatternTable>>,
+        delivery: &mut Delivery<'_>,
+    ) -> Published {
+        if let Some(index) = index
+            && shard.is_busy(index)
+        {
             shard.queue(index, Fanout::new(message, cursor, publisher.clone()));
             return Published::Unfinished;
         }
+        let receivers = index.map(|index| shard.receivers(index));
         if advance(message, &mut cursor, receivers, patterns.as_deref(), delivery) {
             return Published::Delivered(cursor.delivered);
         }
@@ -179,7 +250,7 @@ impl Subscriptions {
                 let reuse = self.unfinished.load(Ordering::Acquire) == 0;
                 let (id, slot) = patterns.add(name, outbox.clone(), reuse);
                 subscribed.insert(kind, id, slot);
-                self.pattern_count.store(patterns.len(), Ordering::Release);
+                self.count_patterns(&patterns);
             }
             confirm(subscribed);
             return;
@@ -228,7 +299,7 @@ impl Subscriptions {
                 show_name(patterns.pattern(id));
                 let reuse = self.unfinished.load(Ordering::Acquire) == 0;
                 patterns.remove(id, slot, reuse);
-                self.pattern_count.store(patterns.len(), Ordering::Release);
+                self.count_patterns(&patterns);
             }
             Some(channel_kind) => {
                 let (shard, index) = (id >> INDEX_BITS, id & ((1 << INDEX_BITS) - 1));
@@ -277,6 +348,16 @@ impl Subscriptions {
     /// Number of distinct patterns. (PUBSUB NUMPAT.)
     pub fn patterns(&self) -> usize {
         self.pattern_count.load(Ordering::Acquire)
+    }
+
+    /// Number of distinct patterns that begin as the channels of topics do: without one nothing is to be published there.
+    pub fn topic_patterns(&self) -> usize {
+        self.topic_pattern_count.load(Ordering::Acquire)
+    }
+
+    fn count_patterns(&self, patterns: &PatternTable) {
+        self.pattern_count.store(patterns.len(), Ordering::Release);
+        self.topic_pattern_count.store(patterns.of_topics(), Ordering::Release);
     }
 
     /// Number of channels. (INFO `pubsub_channels`.)
@@ -329,3 +410,7 @@ fn channel_id(shard: usize, index: u32) -> u32 {
 #[cfg(test)]
 #[path = "subscriptions_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "subscriptions_reserved_tests.rs"]
+mod reserved_tests;

@@ -399,6 +399,7 @@ fn deliver<R>(budget: usize, act: impl FnOnce(&mut Delivery<'_>) -> R) -> R {
         frame: &mut frame,
         budget,
         delivered: 0,
+        lost: 0,
     })
 }
 

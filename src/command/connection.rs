@@ -9,10 +9,14 @@ use crate::broker::clients::Mark;
 use crate::broker::session::ReplyMode;
 use crate::broker::stats::Counter;
 use crate::config::REDIS_VERSION;
+use crate::presence::Removal;
 use crate::pubsub::Kind;
 use crate::resp::Protocol;
 use crate::resp::request::{Request, parse_integer};
 use crate::sync::atomic::Ordering;
+
+/// Members that one step of a RESET removes.
+const MEMBERS_PER_TURN: usize = 256;
 
 const ALWAYS: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST);
 
@@ -232,18 +236,28 @@ fn ping(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> 
 
 /// Redis `resetCommand`: everything but the library's name and version.
 fn reset(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
-    resume_now(context, ResetRest)
+    let has_members = std::mem::take(&mut context.session.has_members);
+    let members = has_members.then(|| context.broker.presence.begin_reset(context.session.id()));
+    resume_now(context, ResetRest { members })
 }
 
-/// A RESET whose client still has subscriptions.
-struct ResetRest;
+/// A RESET whose client still has subscriptions or members.
+struct ResetRest {
+    members: Option<Removal>,
+}
 
 impl Resume for ResetRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
         for kind in Kind::ALL {
-            context.session.unsubscribe_some(context.broker, kind, NAMES_PER_TURN, |_, _| ());
+            context.session.unsubscribe_some(context.broker, context.now, kind, NAMES_PER_TURN, |_, _| ());
         }
         if context.session.is_subscribed() {
+            return Ok(Progress::Yield);
+        }
+        if let Some(members) = &mut self.members
+            && !context.broker.presence.continue_removal(context.now, members, MEMBERS_PER_TURN)
+        {
+            context.workspace.spend(MEMBERS_PER_TURN);
             return Ok(Progress::Yield);
         }
         finish_reset(context);

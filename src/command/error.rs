@@ -112,6 +112,7 @@ pub enum Error {
     TooManySubscriptions(usize),
     TooManyPatterns(usize),
     ChannelTooLong(usize),
+    ReservedChannel(Vec<u8>),
     PatternTooLong(usize),
     TransactionTooLong(usize),
     /// The client's requests take more than `client-query-buffer-limit`: close without a reply.
@@ -219,6 +220,9 @@ impl Error {
             Error::ConfigSet { option, reason } => {
                 let text = b"ERR CONFIG SET failed (possibly related to argument '";
                 [text, whole(option), b"') - ", reason.as_bytes()].concat()
+            }
+            Error::ReservedChannel(channel) => {
+                [b"ERR channel '", repeated(channel, ECHOED_BYTES_MAX), b"' is reserved"].concat()
             }
             Error::NoSuchUser(user) => [b"ERR No such user '", whole(user), b"'"].concat(),
             other => other.plain_text().into_bytes(),

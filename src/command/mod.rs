@@ -157,6 +157,7 @@ impl Context<'_> {
             frame: &mut self.workspace.frame,
             budget: FANOUT_BUDGET,
             delivered: 0,
+            lost: 0,
         }
     }
 }

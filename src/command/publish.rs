@@ -11,6 +11,7 @@ use super::{Context, Error, FANOUT_BUDGET, Flow, Progress, Resume, monitor, resu
 use crate::broker::session::ReplyMode;
 use crate::broker::subscriptions::Published;
 use crate::pubsub::fanout::{Message, shared_if_large};
+use crate::pubsub::reserved::Reserved;
 use crate::resp::push::{ChannelKind, Payload, Payloads, SHARED_PAYLOAD_BYTES};
 use crate::resp::request::{OwnedRequest, Request};
 
@@ -216,10 +217,17 @@ fn answer(context: &mut Context<'_>, published: Published, messages: usize) -> F
     }
 }
 
-/// A name that nobody can be subscribed to, or that takes a pattern too long to look through, is refused.
+/// A name that nobody can be subscribed to, or that takes a pattern too long to look through, is refused, and so is one
+/// under which the broker itself speaks.
 fn check_name(context: &Context<'_>, channel: &[u8]) -> Result<(), Error> {
     let most = context.session.config().max_channel_length;
-    if channel.len() > most { Err(Error::ChannelTooLong(most)) } else { Ok(()) }
+    if channel.len() > most {
+        return Err(Error::ChannelTooLong(most));
+    }
+    match Reserved::of(channel) {
+        Some(_) => Err(Error::ReservedChannel(channel.to_vec())),
+        None => Ok(()),
+    }
 }
 
 fn publish_one(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload: &[u8]) -> Published {

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use super::each::for_each_argument;
 use super::keys::key;
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow, Progress, Resume, Workspace, flush, resume_now};
-use crate::outbox::Refused;
+use super::{Context, Error, Flow, Progress, Resume, Workspace, flush, presence, resume_now};
+use crate::outbox::{Pushed, Refused};
 use crate::pubsub::Kind;
 use crate::resp::reply::Reply;
 use crate::resp::request::Request;
@@ -127,6 +127,9 @@ fn check_subscriptions(context: &Context<'_>, request: Request<'_>, kind: Kind) 
     if kind != Kind::Pattern && longest > config.max_channel_length {
         return Err(Error::ChannelTooLong(config.max_channel_length));
     }
+    if kind == Kind::Channel {
+        request.arguments_from(1).try_for_each(|channel| presence::check_channel(context, channel))?;
+    }
     let all = context.session.all_subscriptions();
     let patterns = context.session.subscriptions(Kind::Pattern);
     let limits = |new: usize| {
@@ -152,7 +155,7 @@ fn subscribe_one(context: &mut Context<'_>, name: &[u8], kind: Kind) {
     let limit = context.session.config().client_output_buffer_limit.pubsub;
     let protocol = context.session.protocol;
     let Workspace { reply, overflowed, .. } = &mut *context.workspace;
-    context.session.subscribe(context.broker, kind, name, |count| {
+    let is_new = context.session.subscribe(context.broker, kind, name, |count| {
         let mut writer = Reply::new(reply, protocol);
         writer.push(3);
         writer.bulk(confirmation(kind, true));
@@ -166,12 +169,18 @@ fn subscribe_one(context: &mut Context<'_>, name: &[u8], kind: Kind) {
             reply.clear();
         }
     });
+    if is_new
+        && kind == Kind::Channel
+        && let Some(Pushed::Overflow(_)) = context.session.listen(context.broker, context.now, name)
+    {
+        context.workspace.overflowed.push(context.session.id());
+    }
 }
 
 fn unsubscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> Result<Flow, Error> {
     if request.len() > 1 {
         return for_each_argument(context, request, 1, NAMES_PER_TURN, move |context, name| {
-            context.session.unsubscribe(context.broker, kind, name);
+            context.session.unsubscribe(context.broker, context.now, kind, name);
             let count = context.session.confirmed_count(kind);
             write_unsubscribed(context, kind, Some(name), count);
         });
@@ -207,13 +216,19 @@ impl Resume for UnsubscribeAll {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
         let protocol = context.session.protocol;
         let reply = &mut context.workspace.reply;
-        context.session.unsubscribe_some(context.broker, self.kind, NAMES_PER_TURN, |name, count| {
-            let mut writer = Reply::new(reply, protocol);
-            writer.push(3);
-            writer.bulk(confirmation(self.kind, false));
-            writer.bulk(name);
-            writer.integer(count as i64);
-        });
+        context.session.unsubscribe_some(
+            context.broker,
+            context.now,
+            self.kind,
+            NAMES_PER_TURN,
+            |name, count| {
+                let mut writer = Reply::new(reply, protocol);
+                writer.push(3);
+                writer.bulk(confirmation(self.kind, false));
+                writer.bulk(name);
+                writer.integer(count as i64);
+            },
+        );
         if !context.executing {
             flush(context.session, context.workspace, context.now);
         }

@@ -149,8 +149,10 @@ impl<K: Key, V: Value> Replica<K, V> {
         if owner == self.me {
             return theirs.version < self.own().version();
         }
-        if !self.accept(now_ms, owner, theirs.down) {
+        if theirs.down.is_none() {
             self.answer_former(from, owner);
+        }
+        if !self.accept(now_ms, owner, theirs.down) {
             return false;
         }
         // Of an owner that there is a link to, others may know less than this instance.

@@ -141,3 +141,7 @@ impl<K: Key, V: Value> Log<K, V> {
         true
     }
 }
+
+#[cfg(test)]
+#[path = "laws_tests.rs"]
+mod tests;

@@ -148,7 +148,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         true
     }
 
-    /// A peer speaks of an owner that is not accepted: if it is a former life of the peer's own node, it is told.
+    /// A peer takes an owner for alive: if that is a former life of the peer's own node, it is told.
     pub(super) fn answer_former(&mut self, from: NodeId, owner: Owner) {
         let highest = self.nodes.get(&from).and_then(|node| node.highest);
         if let Some(highest) = highest.filter(|highest| owner.node == from && owner.incarnation < *highest) {
@@ -281,3 +281,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.incoming.handle_lag(lag_ms);
     }
 }
+
+#[cfg(test)]
+#[path = "nodes_tests.rs"]
+mod tests;

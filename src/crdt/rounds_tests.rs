@@ -200,30 +200,3 @@ fn what_is_forgotten_here_need_not_be_held_elsewhere() {
     assert!(replica.log(THIRD).is_none());
     assert!(replica.round_is_over(&round, FORGET_AFTER));
 }
-
-#[test]
-fn nodes_that_are_gone_leave_nothing() {
-    let mut replica = replica();
-    for life in 0..10_000 {
-        let now = life * 100;
-        let peer = owner(100 + life, 5);
-        replica.node_up(now, peer.node, peer.incarnation);
-        replica.link_up(now, peer.node);
-        if life % 2 == 0 {
-            agree(&mut replica, now, peer);
-        }
-        replica.link_down(peer.node);
-        replica.node_down(now, peer.node);
-        replica.handle_timeout(now, 0);
-        while replica.work(100) {}
-        while replica.poll_event().is_some() {}
-        while replica.poll_message().is_some() {}
-        // Kept for one forget-after, remembered for another one.
-        assert!(replica.nodes.len() as u64 <= 2 * FORGET_AFTER / 100 + 2);
-        assert!(replica.records.len() as u64 <= FORGET_AFTER / 100 + 2);
-    }
-    replica.handle_timeout(1_000_000 + FORGET_AFTER, 0);
-    while replica.work(100) {}
-    replica.handle_timeout(1_000_000 + 3 * FORGET_AFTER, 0);
-    assert_eq!((replica.nodes.len(), replica.records.len(), replica.forgotten.len()), (1, 1, 0));
-}

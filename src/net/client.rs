@@ -26,7 +26,7 @@ use crate::broker::clients::{Client, Mark};
 use crate::broker::session::Session;
 use crate::broker::stats::Counter;
 use crate::command::{Interpreter, Progress, Workspace, flush};
-use crate::outbox::{CloseReason, Taken};
+use crate::outbox::{Batch, CloseReason, Taken};
 use crate::resp::reply::Reply;
 use crate::resp::request::{Decoder, ProtocolError};
 use crate::sync::atomic::Ordering;
@@ -47,6 +47,8 @@ pub(super) const WAKES_PER_TURN: usize = 32;
 const PUSHES_PER_WAKE: usize = 3;
 /// Replies of one turn are moved to the outbox, and its limit is checked, when there are so many bytes of them.
 const REPLY_BYTES_PER_FLUSH: usize = 64 * 1024;
+/// What is kept elsewhere for the client is fetched in pieces of about so many bytes.
+const FETCHED_BYTES: usize = 64 * 1024;
 /// A client that was too slow has so long to read the rest of the frame that has begun.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -168,7 +170,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stats.add(client.id, Counter::Writes, 1);
             stats.add(client.id, Counter::OutputBytes, bytes as u64);
         };
-        output.poll_flush(stream, &client.outbox, &shared.clock, task, count)
+        let fetch = |batch: &mut Batch| {
+            let mut frames = 0;
+            let more = interpreter.session.fetch(&shared.broker, FETCHED_BYTES, &mut |frame| {
+                batch.append(frame, interpreter.session.protocol);
+                frames += 1;
+            });
+            stats.add(client.id, Counter::MessagesDelivered, frames);
+            more
+        };
+        output.poll_flush(stream, &client.outbox, &shared.clock, task, fetch, count)
     }
 
     /// What the client wants. `idle`: it has all its output.
@@ -406,6 +417,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if session.closing {
             session.client.mark(Mark::Closing, true);
         }
+        self.shared.note_presence();
         let pushes = std::mem::take(&mut workspace.pushes);
         let most =
             if pushes == 0 { WAKES_PER_TURN } else { (pushes / PUSHES_PER_WAKE).clamp(1, WAKES_PER_TURN) };
@@ -460,12 +472,11 @@ impl<S> Drop for Connection<S> {
 }
 
 impl<S> Connection<S> {
-    /// Gives up all subscriptions, many of them in turns of the flush task.
+    /// Gives up all subscriptions, many of them in turns of the flush task, and the members that live as long as this.
     fn leave(&mut self) {
-        if let Some(subscribed) = self.interpreter.session.take_subscriptions(&self.shared.broker)
-            && self.shared.broker.leave(subscribed)
-        {
+        if self.shared.broker.leave(self.shared.clock.now(), &mut self.interpreter.session) {
             self.shared.flush.notify_one();
         }
+        self.shared.note_presence();
     }
 }

@@ -26,7 +26,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
         loop {
             let begin = shared.clock.now();
             let more_fanouts = fan_out(&shared, begin, &mut ready, &mut overflowed);
-            let more_cleanup = shared.broker.clean_up();
+            let more_cleanup = shared.broker.clean_up(begin);
+            shared.note_presence();
             shared.broker.note_turn(0, begin, shared.clock.since(begin));
             while !ready.is_empty() {
                 let wakes = ready.len().min(WAKES_PER_TURN);
@@ -55,9 +56,11 @@ fn fan_out(shared: &Shared, now: Now, ready: &mut VecDeque<Waker>, overflowed: &
         frame: &mut frame,
         budget: FANOUT_BUDGET,
         delivered: 0,
+        lost: 0,
     };
     let more = shared.broker.subscriptions.continue_fanout(&mut delivery);
     shared.broker.stats.add(0, Counter::MessagesDelivered, delivery.delivered);
+    shared.broker.stats.add(0, Counter::PresenceDiffsLost, delivery.lost);
     shared.broker.report_overflows(overflowed);
     more
 }

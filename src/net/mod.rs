@@ -12,6 +12,7 @@ pub mod logging;
 pub mod measure;
 mod output;
 mod pause;
+mod presence;
 pub mod process;
 pub mod server;
 mod tick;
@@ -37,10 +38,21 @@ struct Shared {
     tls: Tls,
     /// There is work for the flush task.
     flush: Notify,
+    /// There is work for the presence task.
+    presence: Notify,
     /// A client has begun to wait for the end of a pause.
     postponed: Notify,
     /// A connection has ended.
     gone: Notify,
     /// A client wants the server to stop.
     stop: Notify,
+}
+
+impl Shared {
+    /// Wakes the presence task if somebody has left it something to do.
+    fn note_presence(&self) {
+        if self.broker.presence.take_work() {
+            self.presence.notify_one();
+        }
+    }
 }

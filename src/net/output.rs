@@ -15,6 +15,8 @@ use crate::resp::boundary::Boundary;
 
 /// Parts of a batch that are written in one call.
 const PARTS_PER_WRITE: usize = 64;
+/// Pieces fetched before other tasks have their turn: a reader that keeps up with them would otherwise have none end.
+const FETCHES_PER_POLL: usize = 4;
 
 /// A batch and how much of it is written.
 #[derive(Default)]
@@ -27,26 +29,42 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Writes until the outbox is empty or the socket is full.
+    /// Writes until the outbox is empty or the socket is full. `fetch` appends a piece of what is kept elsewhere, if there
+    /// is any, and returns whether there is another one.
     pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
         outbox: &Outbox,
         clock: &Clock,
         task: &mut Context<'_>,
+        mut fetch: impl FnMut(&mut Batch) -> bool,
         mut count: impl FnMut(usize),
     ) -> Poll<io::Result<Taken>> {
+        let mut fetches = 0;
         loop {
             if self.batch.is_empty() {
                 self.written = 0;
                 self.boundary = None;
+                if fetches == FETCHES_PER_POLL {
+                    task.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 // What an encrypted stream holds back; a socket does nothing of the kind.
                 if Pin::new(&mut *stream).poll_flush(task)?.is_pending() {
                     return self.blocked(outbox, clock, task);
                 }
-                let taken = outbox.take(&mut self.batch, task.waker());
-                if taken != Taken::Output {
-                    return Poll::Ready(Ok(taken));
+                match outbox.take(&mut self.batch, task.waker()) {
+                    Taken::Output => {}
+                    Taken::More => {
+                        let taken = self.batch.len();
+                        let more = fetch(&mut self.batch);
+                        let fetched = self.batch.len() - taken;
+                        // Where nothing was there is nothing more: whoever has something then nudges.
+                        outbox.fetched(fetched, more && fetched > 0);
+                        fetches += 1;
+                        continue;
+                    }
+                    taken => return Poll::Ready(Ok(taken)),
                 }
             }
             match self.poll_write(stream, task) {
@@ -136,7 +154,10 @@ impl Output {
 
     /// Bytes of the batch that are not written.
     fn unwritten(&self) -> usize {
-        let parts: usize = self.batch.parts.iter().map(|part| part.len()).sum();
-        parts + self.batch.tail.len() - self.written
+        self.batch.len() - self.written
     }
 }
+
+#[cfg(test)]
+#[path = "output_tests.rs"]
+mod tests;

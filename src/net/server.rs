@@ -19,7 +19,7 @@ use super::measure::{
 };
 use super::tls::{Tls, settings};
 use super::transport::{Clock, entropy, listen, monotonic, reserve_descriptors};
-use super::{Shared, flush, listen as accepting, pause, tick};
+use super::{Shared, flush, listen as accepting, pause, presence, tick};
 use crate::broker::clients::Address;
 use crate::broker::configuration::Refusal;
 use crate::broker::{Broker, Identity, StopRequest};
@@ -95,6 +95,7 @@ impl Server {
                 doors: Doors::default(),
                 tls,
                 flush: Notify::new(),
+                presence: Notify::new(),
                 postponed: Notify::new(),
                 gone: Notify::new(),
                 stop: Notify::new(),
@@ -103,6 +104,7 @@ impl Server {
         let mut background = JoinSet::new();
         background.spawn(flush::run(shared.clone()));
         background.spawn(pause::run(shared.clone()));
+        background.spawn(presence::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
         shared.doors.open(&shared, listeners);
         Ok(Server { shared, background, ports, unixsocket })

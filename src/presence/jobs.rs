@@ -35,6 +35,7 @@ pub(super) enum Job {
 pub struct Removal {
     session: SessionName,
     topic: Option<String>,
+    reason: Reason,
     next: u32,
     /// Members that were shown and are no longer.
     pub removed: usize,
@@ -43,7 +44,13 @@ pub struct Removal {
 impl Presence {
     /// Begins to untrack all members of a session, or those in one topic.
     pub fn begin_removal(&self, session: SessionName, topic: Option<&str>) -> Removal {
-        Removal { session, topic: topic.map(str::to_owned), next: 0, removed: 0 }
+        Removal { session, topic: topic.map(str::to_owned), reason: Reason::Untrack, next: 0, removed: 0 }
+    }
+
+    /// Begins to remove the members that live as long as a connection, which goes on as another one.
+    pub fn begin_reset(&self, client: u64) -> Removal {
+        let removal = self.begin_removal(self.connection(client), None);
+        Removal { reason: Reason::Closed, ..removal }
     }
 
     /// Goes on, at most `budget` members. Returns whether that was all.
@@ -60,7 +67,7 @@ impl Presence {
             let in_topic = |topic: &String| slot.name.member().is_some_and(|member| *member.topic == **topic);
             if removal.topic.as_ref().is_none_or(in_topic) {
                 let name = slot.name.clone();
-                removal.removed += usize::from(self.untrack_name(now, &name));
+                removal.removed += usize::from(self.untrack_name(now, &name, removal.reason));
             }
         }
         false

@@ -107,7 +107,11 @@ impl Presence {
     fn is_resumed(&self, id: SessionId) -> bool {
         let Some(session) = self.sessions.get(id) else { return false };
         let Some(named) = session.named.as_deref() else { return false };
-        named.keeps() && !named.owes_news && (session.members.shown() > 0 || session.members.is_empty())
+        // Who has lost its instance may track one member at another before it opens the session there.
+        named.keeps()
+            && named.was_held
+            && !named.owes_news
+            && (session.members.shown() > 0 || session.members.is_empty())
     }
 
     /// This instance holds the session from now on, or holds it on in another way.
@@ -160,6 +164,7 @@ impl Presence {
         };
         let since = named.holders.iter().filter(|holder| counts(*holder)).map(|(_, holder)| holder.stamp);
         let since = since.chain(named.own.map(|own| own.stamp)).min();
+        named.was_held |= since.is_some();
         match (since, named.liveness) {
             (Some(_), Liveness::Alive) | (None, Liveness::Unknown | Liveness::Over) => {}
             (Some(_), Liveness::Grace(_)) => named.liveness = Liveness::Alive,
@@ -185,7 +190,7 @@ impl Presence {
         let stamp = self.clock.stamp(now.unix_ms());
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(named) = session.named.as_deref_mut() else { return };
-        named.liveness = Liveness::Over;
+        (named.liveness, named.was_held) = (Liveness::Over, false);
         named.given_up = Some(stamp);
         if session.members.is_empty() {
             return;

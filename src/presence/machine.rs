@@ -6,13 +6,14 @@
 //! watchers see them; it says what changed ([`Presence::poll_change`]).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::dropping::Dropping;
 use super::entry::{Entry, State, Version};
 use super::jobs::Job;
 use super::meta::Meta;
 use super::name::{Member, Name, SessionName};
-use super::replication::OwnerView;
+use super::replication::{FAR_AHEAD_MS, OwnerView};
 use super::sessions::{Liveness, SessionId, Sessions};
 use super::stamp::{Clock, Stamp};
 use super::timers::Timers;
@@ -157,6 +158,19 @@ impl Presence {
         SessionName::Connection { life: self.life, client }
     }
 
+    /// The session with this name; if it is known its name is shared.
+    pub fn named(&self, session: &str) -> SessionName {
+        let known = self.sessions.find_named(session).and_then(|id| self.sessions.name(id));
+        SessionName::Named(known.map_or_else(|| session.into(), Arc::clone))
+    }
+
+    /// Whether a client's ref would take this instance's clock far ahead of its time, where no other instance has taken it
+    /// yet: it is made up.
+    pub fn is_from_the_future(&self, now: Now, reference: Stamp) -> bool {
+        let ahead_ms = reference.unix_ms().saturating_sub(now.unix_ms());
+        ahead_ms > FAR_AHEAD_MS.unsigned_abs() && !self.clock.is_beyond(reference)
+    }
+
     /// The version of a member that is shown.
     pub fn shown(&self, name: &Name) -> Option<&Entry> {
         self.sessions.shown(self.keys, name)
@@ -220,10 +234,10 @@ impl Presence {
     /// A member is not present any more. `after`: not before the version with this ref. Returns whether it was shown.
     pub fn untrack(&mut self, now: Now, member: Member, after: Option<Stamp>) -> bool {
         after.into_iter().for_each(|after| self.clock.observe(after));
-        self.untrack_name(now, &member.into())
+        self.untrack_name(now, &member.into(), Reason::Untrack)
     }
 
-    pub(super) fn untrack_name(&mut self, now: Now, name: &Name) -> bool {
+    pub(super) fn untrack_name(&mut self, now: Now, name: &Name, reason: Reason) -> bool {
         let Some(member) = name.member() else { return false };
         let was_shown = self.shown(name).is_some();
         let is_named = matches!(member.session, SessionName::Named(_));
@@ -233,7 +247,7 @@ impl Presence {
         } else if !is_named {
             self.replica.remove(now.monotonic_ms(), name);
         }
-        self.settle(now, name, Reason::Untrack);
+        self.settle(now, name, reason);
         was_shown
     }
 

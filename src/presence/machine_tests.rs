@@ -456,6 +456,28 @@ fn a_session_that_nobody_opens_has_its_grace() {
 }
 
 #[test]
+fn a_session_that_was_tracked_into_before_it_is_opened_is_not_resumed() {
+    let mut world = World::new(1);
+    world.at(0, |machine, now| machine.attach(now, "s", 1));
+    world.track(0, member("t", "ann", "s", ""), "{}");
+    world.track(0, member("t", "bob", "s", ""), "{}");
+    world.kill(0);
+    world.start(0);
+    // A pooled connection was back first.
+    world.track(0, member("t", "ann", "s", ""), "{}");
+    world.at(0, |machine, now| machine.attach(now, "s", 1));
+    assert_eq!(world.notices[0], [(Some(1), 0, false), (Some(1), 1, false)]);
+    world.at(0, |machine, now| machine.detach(now, "s", 1, Detach::Quiet));
+    world.at(0, |machine, now| machine.attach(now, "s", 2));
+    assert_eq!(world.notices[0].last(), Some(&(Some(2), 1, true)));
+    world.track(0, member("t", "ann", "leased", ""), "{}");
+    let touch =
+        |world: &mut World| world.at(0, |machine, now| machine.touch(now, "leased", 2_000, None)).unwrap();
+    assert!(!touch(&mut world));
+    assert!(touch(&mut world));
+}
+
+#[test]
 fn one_that_leaves_in_good_order_hands_over_without_a_word() {
     let mut world = World::new(2);
     world.at(0, |machine, now| machine.attach(now, "s", 1));

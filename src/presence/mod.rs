@@ -5,6 +5,7 @@
 
 mod crowd;
 pub mod entry;
+pub mod events;
 pub mod group;
 mod json;
 pub mod meta;
@@ -14,6 +15,7 @@ pub mod places;
 pub mod stamp;
 pub mod topic;
 pub mod topics;
+pub mod watched;
 
 mod dropping;
 mod jobs;
@@ -121,6 +123,8 @@ pub enum Refusal {
     TooMany(usize),
     /// This instance has so many sessions.
     TooManySessions(usize),
+    /// The ref is of a time that is far from having come.
+    FutureRef,
     /// The new meta is none.
     Meta(Invalid),
 }

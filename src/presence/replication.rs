@@ -15,7 +15,7 @@ use crate::crdt::{Changed, Event, Incarnation, NodeId, Owner, Replica, Standing}
 use crate::time::Now;
 
 /// A stamp that is further ahead of this clock is counted: somebody's clock is wrong.
-const FAR_AHEAD_MS: i64 = 60_000;
+pub(super) const FAR_AHEAD_MS: i64 = 60_000;
 
 /// How another instance is seen.
 #[derive(Clone, Copy, Debug, Default)]

@@ -41,6 +41,9 @@ pub(super) struct Named {
     /// The entries of others.
     pub(super) holders: BTreeMap<Owner, Attachment>,
     pub(super) liveness: Liveness,
+    /// Somebody has held it in this instance's view, and it was not given up since. Otherwise its members are those that
+    /// happen to have been tracked here.
+    pub(super) was_held: bool,
     /// For how long its members stay, if a holder has said so.
     pub(super) grace_ms: Option<u64>,
     /// Versions up to this one are not shown for the session's sake any more.

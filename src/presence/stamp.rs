@@ -84,6 +84,11 @@ impl Clock {
         Stamp { time: self.last, node: self.node }
     }
 
+    /// Whether its next stamp is above this one anyway.
+    pub fn is_beyond(&self, stamp: Stamp) -> bool {
+        self.last >= stamp.time
+    }
+
     /// Takes note of a stamp, whoever's: the next own one will be above it.
     pub fn observe(&mut self, stamp: Stamp) {
         self.last = self.last.max(stamp.time);

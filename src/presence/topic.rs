@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::events::{self, Events};
 use super::group::{Group, Shown};
 use super::topics::Count;
 use super::{Change, Entry, Name, Reason, Version};
@@ -42,8 +43,8 @@ pub struct Topic {
     name: Arc<str>,
     groups: Slots<Group>,
     members: usize,
-    /// It stays without members.
-    pub(super) kept: bool,
+    /// What its watchers are told; it stays without members as long as this is there.
+    pub(super) events: Option<Box<Events>>,
 }
 
 impl Keyed for Topic {
@@ -54,7 +55,7 @@ impl Keyed for Topic {
 
 impl Topic {
     pub(super) fn new(name: Arc<str>) -> Self {
-        Topic { name, groups: Slots::default(), members: 0, kept: false }
+        Topic { name, groups: Slots::default(), members: 0, events: None }
     }
 
     /// Its name.
@@ -97,7 +98,9 @@ impl Topic {
             self.renew(keys, slot, &name, after);
             return None;
         }
-        // Here a watched topic's events are told which group (`slot`) is about to change: it is still as it was.
+        if let (Some(events), Some(slot)) = (&mut self.events, slot) {
+            events.before(slot, self.groups.get(slot));
+        }
         let (slot, key) = match (slot, &after) {
             (None, None) => return None,
             (None, Some(after)) => {
@@ -106,8 +109,12 @@ impl Topic {
             }
             (Some(slot), after) => (slot, self.change(keys, slot, &name, after.as_ref())),
         };
-        // And here that it has changed: in `slot`, which is free if the key disappeared.
-        let _ = slot;
+        if let Some(events) = &mut self.events {
+            if key == KeyChange::Appeared {
+                events.before(slot, None);
+            }
+            events.note(&name, before.as_ref(), after.as_ref(), reason);
+        }
         self.members = self.members + usize::from(after.is_some()) - usize::from(before.is_some());
         Some(Applied { name, before, after, reason, key })
     }
@@ -131,6 +138,13 @@ impl Topic {
             None => group.remove(keys, name),
         }
         KeyChange::Stayed
+    }
+
+    /// Does a part of what is due for its watchers.
+    pub(super) fn step(&mut self, place: (u16, u32), turn: &mut events::Turn<'_>) {
+        if let Some(events) = &mut self.events {
+            events.step(&self.name, &self.groups, place, turn);
+        }
     }
 
     /// The slot of a key.

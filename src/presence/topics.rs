@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::topic::{Applied, Topic};
+use super::watched::Watched;
 use super::{Change, Version};
 use crate::map::HashKeys;
 use crate::slots::Slots;
@@ -23,16 +24,17 @@ pub struct Count {
 /// One shard of the view. Which topics belong to it is for the owner of the shards to say, who takes the lower half of a hash of
 /// the name for it: the upper half finds it within the shard.
 pub struct Topics {
-    keys: HashKeys,
+    pub(super) keys: HashKeys,
     topics: Slots<Option<Topic>>,
     /// Topics that have members.
     inhabited: usize,
+    pub(super) watched: Watched,
 }
 
 impl Topics {
     /// An empty one.
     pub fn new(keys: HashKeys) -> Self {
-        Topics { keys, topics: Slots::default(), inhabited: 0 }
+        Topics { keys, topics: Slots::default(), inhabited: 0, watched: Watched::default() }
     }
 
     /// Shows a change. Returns what it came to; nothing if users see what they saw before.
@@ -43,12 +45,14 @@ impl Topics {
             None if change.after.is_some() => self.create(Arc::clone(&member.topic)),
             None => return None,
         };
+        self.listen_to(slot);
         let keys = self.keys;
         let topic = self.topic_mut(slot)?;
         let was_inhabited = topic.count().members > 0;
         let applied = topic.apply(keys, now_ms, change);
         let is_inhabited = topic.count().members > 0;
         self.inhabited = self.inhabited + usize::from(is_inhabited) - usize::from(was_inhabited);
+        self.schedule(slot, now_ms);
         self.remove_if_unused(slot);
         applied
     }
@@ -118,33 +122,16 @@ impl Topics {
         self.topics.get_mut(slot)?.as_mut()
     }
 
-    /// The slot of a topic, which exists from now on, with or without members, until [`Topics::release`].
-    pub fn keep(&mut self, topic: &str) -> u32 {
-        let slot = self.find(topic).unwrap_or_else(|| self.create(topic.into()));
-        if let Some(topic) = self.topic_mut(slot) {
-            topic.kept = true;
-        }
-        slot
-    }
-
-    /// The topic in this slot exists only while it has members.
-    pub fn release(&mut self, slot: u32) {
-        if let Some(topic) = self.topic_mut(slot) {
-            topic.kept = false;
-        }
-        self.remove_if_unused(slot);
-    }
-
     fn named(&self, topic: &str) -> Option<&Topic> {
         self.topic(self.find(topic)?)
     }
 
-    fn create(&mut self, name: Arc<str>) -> u32 {
+    pub(super) fn create(&mut self, name: Arc<str>) -> u32 {
         self.topics.insert(self.keys, Some(Topic::new(name)))
     }
 
-    fn remove_if_unused(&mut self, slot: u32) {
-        if self.topic(slot).is_some_and(|topic| !topic.kept && topic.count().members == 0) {
+    pub(super) fn remove_if_unused(&mut self, slot: u32) {
+        if self.topic(slot).is_some_and(|topic| topic.events.is_none() && topic.count().members == 0) {
             self.topics.remove(self.keys, slot);
         }
     }

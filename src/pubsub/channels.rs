@@ -28,6 +28,8 @@ struct Channel {
 #[derive(Default)]
 struct Busy {
     waiting: VecDeque<Fanout>,
+    /// What those keep.
+    bytes: usize,
 }
 
 /// Where a name's entry is. A part of its hash stands beside it so that growing needs no names.
@@ -119,15 +121,27 @@ impl Channels {
     /// Queues a publish behind the unfinished one.
     pub fn queue(&mut self, index: u32, fanout: Fanout) {
         match &mut self.channel_mut(index).busy {
-            Some(busy) => busy.waiting.push_back(fanout),
+            Some(busy) => {
+                busy.bytes += fanout.bytes();
+                busy.waiting.push_back(fanout);
+            }
             None => unreachable!("only a busy channel has a queue"),
         }
+    }
+
+    /// Bytes of what is queued behind the unfinished fan-out.
+    pub fn queued_bytes(&self, index: u32) -> usize {
+        self.channel(index).busy.as_ref().map_or(0, |busy| busy.bytes)
     }
 
     /// The fan-out is finished: the one that follows, or the channel is not busy any more.
     pub fn next_turn(&mut self, index: u32) -> Option<Fanout> {
         let channel = self.channel_mut(index);
-        let next = channel.busy.as_mut().and_then(|busy| busy.waiting.pop_front());
+        let next = channel.busy.as_mut().and_then(|busy| {
+            let next = busy.waiting.pop_front()?;
+            busy.bytes -= next.bytes();
+            Some(next)
+        });
         if next.is_none() {
             channel.busy = None;
             channel.receivers.release_slots();

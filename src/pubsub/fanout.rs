@@ -32,8 +32,38 @@ pub struct Message<'a> {
 /// Bytes whose copy costs as much as the push of a short frame does when the receiver's outbox is in no cache.
 const BYTES_PER_UNIT: usize = 8 * 1024;
 
+/// Who is meant by a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// All who are subscribed.
+    All,
+    /// Subscribers of the channel itself, and of patterns that begin like this.
+    Reserved {
+        /// What the channel begins with too.
+        prefix: &'static [u8],
+    },
+    /// Subscribers of patterns that begin like this. It is in no limit of theirs, and who has more than `backlog` bytes
+    /// waiting loses it.
+    Patterns {
+        /// What the channel begins with too.
+        prefix: &'static [u8],
+        /// Bytes.
+        backlog: usize,
+    },
+}
+
+impl Audience {
+    fn prefix(self) -> &'static [u8] {
+        match self {
+            Audience::All => b"",
+            Audience::Reserved { prefix } | Audience::Patterns { prefix, .. } => prefix,
+        }
+    }
+}
+
 /// How far a delivery has come.
 pub struct Cursor {
+    audience: Audience,
     stage: Stage,
     /// Receivers reached.
     pub delivered: u64,
@@ -42,7 +72,12 @@ pub struct Cursor {
 impl Cursor {
     /// The beginning of a delivery. Without `patterns` those that are subscribed to before it begins do not count either.
     pub fn new(patterns: bool) -> Self {
-        Cursor { stage: Stage::Start { patterns }, delivered: 0 }
+        Cursor { audience: Audience::All, stage: Stage::Start { patterns }, delivered: 0 }
+    }
+
+    /// The beginning of a delivery to some of those who are subscribed.
+    pub fn to(audience: Audience) -> Self {
+        Cursor { audience, ..Cursor::new(true) }
     }
 }
 
@@ -89,11 +124,23 @@ pub struct Delivery<'a> {
     pub budget: usize,
     /// Messages that were queued, one for each receiver.
     pub delivered: u64,
+    /// Messages that a receiver was told nothing of, having too much waiting.
+    pub lost: u64,
 }
 
 impl Delivery<'_> {
-    fn push(&mut self, receiver: &Outbox, frame: Frame<'_>) -> u64 {
-        match receiver.push(frame, &self.limit, self.now) {
+    fn push(&mut self, receiver: &Outbox, audience: Audience, frame: Frame<'_>) -> u64 {
+        let pushed = match audience {
+            Audience::All | Audience::Reserved { .. } => receiver.push(frame, &self.limit, self.now),
+            Audience::Patterns { backlog, .. } => {
+                let Some(pushed) = receiver.push_if_room(frame, backlog) else {
+                    self.lost += 1;
+                    return 0;
+                };
+                pushed
+            }
+        };
+        match pushed {
             Pushed::Queued => 1,
             Pushed::Wake(waker) => {
                 self.ready.push_back(waker);
@@ -109,7 +156,13 @@ impl Delivery<'_> {
     }
 
     /// Delivers to the slots from `next` up to `end`; returns where to go on and how many were reached.
-    fn push_all(&mut self, receivers: &Receivers, next: u32, end: u32, frame: Frame<'_>) -> (u32, u64) {
+    fn push_all(
+        &mut self,
+        receivers: &Receivers,
+        (next, end): (u32, u32),
+        audience: Audience,
+        frame: Frame<'_>,
+    ) -> (u32, u64) {
         // A long frame costs its copy beside the push.
         let cost = 1 + frame.head.len() / BYTES_PER_UNIT;
         let least = u32::from(self.budget > 0);
@@ -118,7 +171,7 @@ impl Delivery<'_> {
         self.budget = self.budget.saturating_sub((stop - next) as usize * cost);
         let mut delivered = 0;
         for (_, receiver) in receivers.range(next, stop) {
-            delivered += self.push(receiver, frame);
+            delivered += self.push(receiver, audience, frame);
         }
         (stop, delivered)
     }
@@ -134,6 +187,9 @@ pub fn advance(
     delivery: &mut Delivery<'_>,
 ) -> bool {
     let messages = message.payload.messages() as u64;
+    let audience = cursor.audience;
+    // Those who are subscribed to the channel itself are told otherwise.
+    let receivers = receivers.filter(|_| !matches!(audience, Audience::Patterns { .. }));
     loop {
         match &mut cursor.stage {
             Stage::Start { patterns: count } => {
@@ -149,7 +205,7 @@ pub fn advance(
                 {
                     let mut buffer = std::mem::take(delivery.frame);
                     let frame = message.payload.message(message.kind, message.channel, &mut buffer);
-                    let (stop, delivered) = delivery.push_all(receivers, *next, *end, frame);
+                    let (stop, delivered) = delivery.push_all(receivers, (*next, *end), audience, frame);
                     *delivery.frame = buffer;
                     *next = stop;
                     cursor.delivered += delivered;
@@ -159,14 +215,14 @@ pub fn advance(
                     }
                 }
                 cursor.stage = match *since {
-                    Some(since) => Stage::Patterns(Box::new(PatternStage::new(since))),
+                    Some(since) => Stage::Patterns(Box::new(PatternStage::new(audience, since))),
                     None => Stage::Done,
                 };
             }
             Stage::Patterns(stage) => {
                 // All patterns may have gone since this delivery began.
                 if let Some(patterns) = patterns {
-                    let (finished, delivered) = stage.advance(message, patterns, delivery);
+                    let (finished, delivered) = stage.advance(message, audience, patterns, delivery);
                     cursor.delivered += delivered;
                     delivery.delivered += delivered * messages;
                     if !finished {
@@ -181,8 +237,8 @@ pub fn advance(
 }
 
 impl PatternStage {
-    fn new(since: u64) -> Self {
-        let (search, found) = (MatchCursor::default(), VecDeque::new());
+    fn new(audience: Audience, since: u64) -> Self {
+        let (search, found) = (MatchCursor::of_prefixes(audience.prefix().len()), VecDeque::new());
         PatternStage { since, search, searched: false, found, next: 0 }
     }
 
@@ -190,6 +246,7 @@ impl PatternStage {
     fn advance(
         &mut self,
         message: Message<'_>,
+        audience: Audience,
         patterns: &PatternTable,
         delivery: &mut Delivery<'_>,
     ) -> (bool, u64) {
@@ -200,7 +257,7 @@ impl PatternStage {
                 if let Some((pattern, receivers, end)) = patterns.subscribed_until(id, self.since) {
                     let mut buffer = std::mem::take(delivery.frame);
                     let frame = message.payload.pattern_message(pattern, message.channel, &mut buffer);
-                    let (stop, delivered) = delivery.push_all(receivers, self.next, end, frame);
+                    let (stop, delivered) = delivery.push_all(receivers, (self.next, end), audience, frame);
                     *delivery.frame = buffer;
                     total += delivered;
                     self.next = stop;
@@ -219,6 +276,9 @@ impl PatternStage {
             }
             self.searched =
                 patterns.search(message.channel, &mut self.search, &mut delivery.budget, &mut self.found);
+            if audience != Audience::All {
+                self.found.retain(|&id| patterns.pattern(id).starts_with(audience.prefix()));
+            }
         }
     }
 }
@@ -236,6 +296,16 @@ enum OwnedPayload {
     Small(Box<[u8]>),
     Shared(Bytes),
     Several(Payloads),
+}
+
+impl OwnedPayload {
+    fn as_payload(&self) -> Payload<'_> {
+        match self {
+            OwnedPayload::Small(payload) => Payload::Small(payload),
+            OwnedPayload::Shared(payload) => Payload::Shared(payload),
+            OwnedPayload::Several(payloads) => Payload::Several(payloads),
+        }
+    }
 }
 
 impl Fanout {
@@ -259,6 +329,11 @@ impl Fanout {
         &self.channel
     }
 
+    /// Bytes that it keeps.
+    pub fn bytes(&self) -> usize {
+        self.channel.len() + self.payload.as_payload().bytes()
+    }
+
     /// Goes on with the delivery; see [`advance`].
     pub fn advance(
         &mut self,
@@ -266,11 +341,7 @@ impl Fanout {
         patterns: Option<&PatternTable>,
         delivery: &mut Delivery<'_>,
     ) -> bool {
-        let payload = match &self.payload {
-            OwnedPayload::Small(payload) => Payload::Small(payload),
-            OwnedPayload::Shared(payload) => Payload::Shared(payload),
-            OwnedPayload::Several(payloads) => Payload::Several(payloads),
-        };
+        let payload = self.payload.as_payload();
         let message = Message { kind: self.kind, channel: &self.channel, payload };
         advance(message, &mut self.cursor, receivers, patterns, delivery)
     }

@@ -9,6 +9,7 @@ pub mod fanout;
 pub mod pattern_table;
 pub mod patterns;
 pub mod receivers;
+pub mod reserved;
 
 mod places;
 mod slab;

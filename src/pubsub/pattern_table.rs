@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::patterns::{MatchCursor, PatternIndex};
 use super::receivers::{Receiver, Receivers};
+use super::reserved::TOPICS;
 use crate::map::HashKeys;
 
 /// All patterns that somebody is subscribed to.
@@ -14,6 +15,8 @@ pub struct PatternTable {
     index: PatternIndex,
     entries: Vec<Entry>,
     latest: u64,
+    /// Patterns for channels of topics.
+    of_topics: usize,
 }
 
 /// When fan-outs never cease and so many have come meanwhile, they are forgotten to have come late: some may then receive
@@ -35,7 +38,7 @@ struct Late {
 impl PatternTable {
     /// An empty table.
     pub fn new(keys: HashKeys) -> Self {
-        PatternTable { index: PatternIndex::new(keys), entries: Vec::new(), latest: 0 }
+        PatternTable { index: PatternIndex::new(keys), entries: Vec::new(), latest: 0, of_topics: 0 }
     }
 
     /// Number of distinct patterns. (Redis `PUBSUB NUMPAT`.)
@@ -46,6 +49,11 @@ impl PatternTable {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Number of distinct patterns that begin as the channels of topics do.
+    pub fn of_topics(&self) -> usize {
+        self.of_topics
     }
 
     /// The id of a pattern.
@@ -68,6 +76,9 @@ impl PatternTable {
         }
         self.latest += 1;
         let entry = &mut self.entries[place];
+        if entry.receivers.is_empty() && pattern.starts_with(TOPICS) {
+            self.of_topics += 1;
+        }
         let end = entry.receivers.end();
         let slot = entry.receivers.add(receiver, reuse);
         if reuse || entry.late.len() == LATE_MAX {
@@ -86,6 +97,7 @@ impl PatternTable {
         entry.receivers.remove(slot, reuse);
         if entry.receivers.is_empty() {
             *entry = Entry::default();
+            self.of_topics -= usize::from(self.index.pattern(id).starts_with(TOPICS));
             self.index.remove(id);
         }
     }

@@ -81,6 +81,14 @@ pub struct MatchCursor {
     id: u32,
 }
 
+impl MatchCursor {
+    /// The beginning of a search for patterns that begin with so many literal bytes, or more. It finds others too, but
+    /// looks at few of them.
+    pub fn of_prefixes(length: usize) -> Self {
+        MatchCursor { kind: length.min(END_LENGTH_MAX), id: 0 }
+    }
+}
+
 impl PatternIndex {
     /// An index without patterns, which hashes with `keys`.
     pub fn new(keys: HashKeys) -> Self {

@@ -125,6 +125,16 @@ pub enum Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
+    /// One payload whose line end stands behind it: copied if it is small, and otherwise shared.
+    pub fn with_line_end(payload: &'a Bytes) -> Self {
+        let length = payload.len() - 2;
+        if length < SHARED_PAYLOAD_BYTES {
+            Payload::Small(&payload[..length])
+        } else {
+            Payload::Shared(payload)
+        }
+    }
+
     /// Number of messages.
     pub fn messages(self) -> usize {
         match self {

@@ -2,43 +2,35 @@
 //!
 //! Owns a table that grows and shrinks in small steps (linear hashing; Litwin, 1980): it is made of many small tables, of which
 //! one is divided when they are full on the average, or two are put together. A part of the hash stands beside the slot, so that
-//! none of this looks at what is stored. Must not know what that is.
+//! none of this looks at what is stored. Must not know what that is. A small table is in `table.rs`.
 
-use hashbrown::HashTable;
+use super::table::{Place, Table};
 
-/// So many entries a small table has on the average at most. One that is to be divided next has twice as many: they, and the usual
-/// deviation, fit into 2048 buckets.
-const AVERAGE: usize = 850;
+/// So many entries a small table has on the average at most; one that is to be divided next has twice as many.
+const AVERAGE: usize = 512;
 
-/// Tables shrink when less than this part of them is used.
-const SHRINK_BELOW: usize = 8;
-
-#[derive(Clone, Copy)]
-struct Place {
-    hash: u32,
-    slot: u32,
-}
+/// Two tables are put together when less than this part of that is used.
+const SHRINK_BELOW: usize = 4;
 
 /// A map from hashes to slots; several slots may have the same hash.
 #[derive(Default)]
 pub(super) struct Index {
-    tables: Vec<HashTable<Place>>,
+    tables: Vec<Table>,
     len: usize,
 }
 
 impl Index {
     /// The slot with this hash that `is` the one.
-    pub(super) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
         let hash = part(hash);
-        let table = self.tables.get(self.table_of(hash))?;
-        table.find(spread(hash), |place| place.hash == hash && is(place.slot)).map(|place| place.slot)
+        self.tables.get(self.table_of(hash))?.find(hash, is)
     }
 
     /// Adds a slot.
     pub(super) fn insert(&mut self, hash: u64, slot: u32) {
         if self.tables.is_empty() {
             self.tables.reserve_exact(1);
-            self.tables.push(HashTable::new());
+            self.tables.push(Table::default());
         } else if self.len >= self.tables.len() * AVERAGE {
             self.divide();
         }
@@ -46,15 +38,12 @@ impl Index {
         self.len += 1;
     }
 
-    /// Removes a slot.
+    /// Removes a slot that is there.
     pub(super) fn remove(&mut self, hash: u64, slot: u32) {
         let hash = part(hash);
         let number = self.table_of(hash);
-        let Some(table) = self.tables.get_mut(number) else { return };
-        let Ok(entry) = table.find_entry(spread(hash), |place| place.slot == slot) else { return };
-        entry.remove();
-        if table.len() < table.capacity() / SHRINK_BELOW {
-            table.shrink_to(table.len() * 2, |place| spread(place.hash));
+        if !self.tables.get_mut(number).is_some_and(|table| table.remove(hash, slot)) {
+            return;
         }
         self.len -= 1;
         if self.tables.len() > 1 && self.len < self.tables.len() * AVERAGE / SHRINK_BELOW {
@@ -69,44 +58,35 @@ impl Index {
 
     /// Which table a hash belongs to: that with the number of its first bits, or the one that has not been divided yet.
     fn table_of(&self, hash: u32) -> usize {
-        // The last bits are those that a table of its own finds its buckets by.
+        // The last bits are those by which a table finds its places.
         let bits = hash.reverse_bits() as usize;
         let mask = self.tables.len().next_power_of_two() - 1;
         let number = bits & mask;
         if number < self.tables.len() { number } else { bits & (mask >> 1) }
     }
 
-    /// Which table a new one, with the next number, has its entries from.
-    fn divided_next(&self) -> usize {
-        let number = self.tables.len();
-        number - (1 << number.ilog2())
-    }
-
     fn divide(&mut self) {
-        let divided = self.divided_next();
-        let old = std::mem::take(&mut self.tables[divided]);
-        self.tables[divided].reserve(old.len() / 2, |place| spread(place.hash));
-        self.tables.push(HashTable::with_capacity(old.len() / 2));
-        old.into_iter().for_each(|place| self.put(place));
+        let number = self.tables.len();
+        // The one with the same number but for its first bit.
+        let divided = number - (1 << number.ilog2());
+        let half = self.tables[divided].len() / 2;
+        let old = std::mem::replace(&mut self.tables[divided], Table::with_room(half));
+        self.tables.push(Table::with_room(half));
+        old.iter().for_each(|place| self.put(place));
     }
 
     fn put_together(&mut self) {
         let Some(last) = self.tables.pop() else { return };
-        last.into_iter().for_each(|place| self.put(place));
+        last.iter().for_each(|place| self.put(place));
     }
 
     fn put(&mut self, place: Place) {
         let number = self.table_of(place.hash);
-        self.tables[number].insert_unique(spread(place.hash), place, |place| spread(place.hash));
+        self.tables[number].insert(place);
     }
 }
 
 /// The part of a hash that is kept. The other half is for whoever divides what there is into shards.
 fn part(hash: u64) -> u32 {
     (hash >> 32) as u32
-}
-
-/// All 64 bits that a table wants, from the 32 that are kept.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

@@ -6,6 +6,7 @@
 
 mod index;
 mod slab;
+mod table;
 
 use crate::map::HashKeys;
 use index::Index;

@@ -171,6 +171,7 @@ impl Broker {
             frame: &mut frame,
             budget: shuttle::rand::thread_rng().gen_range(1..=3),
             delivered: 0,
+            lost: 0,
         });
         assert_eq!(overflowed, [0; 0]);
         ready.into_iter().for_each(Waker::wake);

@@ -7,23 +7,31 @@
 //!
 //! Lock order: the machine, then a shard of topics, then a shard of places. Who only reads takes one of the latter two.
 
+pub mod hooks;
+pub mod watchers;
+
 mod reads;
+mod turn;
 mod writes;
 
 use std::collections::BTreeMap;
 
+use crossbeam::queue::SegQueue;
 use crossbeam::utils::CachePadded;
 
 pub use reads::{Cursor, NodeReport, Totals};
+pub use turn::Turn;
 pub use writes::{Limits, Target, Whose};
 
 use super::Identity;
 use crate::config::Config;
 use crate::crdt::{self, Incarnation, NodeId, Owner};
 use crate::map::HashKeys;
-use crate::presence::{Applied, Entry, KeyChange, Places, Presence as Machine, Settings, Topics};
+use crate::presence::{Applied, Entry, KeyChange, Notice, Places, Presence as Machine, Settings, Topics};
 use crate::sync::Mutex;
+use crate::sync::atomic::AtomicBool;
 use crate::time::Now;
+use watchers::Watching;
 
 /// Locks that topics are spread over, by their hash; and keys.
 const SHARDS: usize = 64;
@@ -37,6 +45,11 @@ pub struct Presence {
     places: Option<Box<[CachePadded<Mutex<Places>>]>>,
     /// How many of the members that are shown were tracked at which instance.
     tracked_at: Mutex<BTreeMap<NodeId, usize>>,
+    /// What applications are yet to be told.
+    notices: SegQueue<Notice>,
+    /// The presence task has something to do of which it has not been told.
+    has_work: AtomicBool,
+    watching: Watching,
 }
 
 impl Presence {
@@ -51,23 +64,30 @@ impl Presence {
             topics: (0..SHARDS).map(|_| CachePadded::new(Mutex::new(Topics::new(keys)))).collect(),
             places: config.presence_key_index.then(places),
             tracked_at: Mutex::default(),
+            notices: SegQueue::new(),
+            has_work: AtomicBool::new(false),
+            watching: Watching::new(config),
         }
     }
 
     /// Follows a configuration that has changed.
     pub(super) fn configure(&self, config: &Config) {
         self.machine.lock().set_settings(settings(config));
+        self.watching.configure(config);
     }
 
     fn shard(&self, topic: &str) -> &Mutex<Topics> {
         &self.topics[shard_of(self.keys, topic)]
     }
 
-    /// Carries into the topics what the machine says has changed: as much as the call before it was allowed to change.
+    /// Carries into the topics what the machine says has changed: as much as the call before it was allowed to change. What
+    /// else follows from the call is for the presence task.
     fn drain(&self, now: Now, machine: &mut Machine) {
+        self.note_work();
         while let Some(change) = machine.poll_change() {
             let Some(member) = change.name.member() else { continue };
-            let applied = self.shard(&member.topic).lock().apply(now.monotonic_ms(), change);
+            let shard = shard_of(self.keys, &member.topic);
+            let applied = self.with_topics(shard, |topics| topics.apply(now.monotonic_ms(), change));
             if let Some(applied) = applied {
                 self.index(&applied);
                 self.count_by_node(&applied);

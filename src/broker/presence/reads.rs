@@ -165,3 +165,25 @@ impl Presence {
         Totals { topics, machine }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_a_number_and_0_only_at_the_beginning() {
+        assert_eq!(Cursor::default().number(), 0);
+        let mut last = Cursor::default();
+        for (next, shard, slot) in
+            [(Some(7), 0, 7), (None, 1, 0), (None, 2, 0), (Some(u32::MAX), 2, u32::MAX)]
+        {
+            let cursor = last.after(next).unwrap();
+            assert_eq!(cursor, Cursor { shard, slot });
+            assert_ne!(cursor.number(), 0);
+            assert_eq!(Cursor::from_number(cursor.number()), Some(cursor));
+            last = cursor;
+        }
+        assert_eq!(Cursor { shard: SHARDS as u32 - 1, slot: 3 }.after(None), None);
+        assert_eq!(Cursor::from_number(u64::MAX), None);
+    }
+}

@@ -100,7 +100,7 @@ impl Presence {
     /// (PRESENCE.UPDATE.)
     ///
     /// # Errors
-    /// It is not present, or the new meta is none.
+    /// It is not present, the new meta is none, or the ref is made up.
     pub fn update(
         &self,
         now: Now,
@@ -110,6 +110,7 @@ impl Presence {
     ) -> Result<Stamp, Refusal> {
         let mut machine = self.machine.lock();
         let member = member(&machine, target, self.shard(target.topic).lock().topic_name(target.topic));
+        check_ref(&machine, now, after)?;
         let updated = machine.update(now, member, change, after);
         self.drain(now, &mut machine);
         updated
@@ -117,18 +118,27 @@ impl Presence {
 
     /// A member is not present any more; `after`: not before the version with this ref. Returns whether it was shown.
     /// (PRESENCE.UNTRACK.)
-    pub fn untrack(&self, now: Now, target: Target<'_>, after: Option<Stamp>) -> bool {
+    ///
+    /// # Errors
+    /// The ref is made up.
+    pub fn untrack(&self, now: Now, target: Target<'_>, after: Option<Stamp>) -> Result<bool, Refusal> {
         let mut machine = self.machine.lock();
         let member = member(&machine, target, self.shard(target.topic).lock().topic_name(target.topic));
+        check_ref(&machine, now, after)?;
         let was_shown = machine.untrack(now, member, after);
         self.drain(now, &mut machine);
-        was_shown
+        Ok(was_shown)
     }
 
     /// Begins to untrack all members of a session, or those in one topic. (PRESENCE.UNTRACKALL.)
     pub fn begin_removal(&self, whose: Whose<'_>, topic: Option<&str>) -> Removal {
         let machine = self.machine.lock();
         machine.begin_removal(session(&machine, whose), topic)
+    }
+
+    /// Begins to remove the members that live as long as the connection of this client. (RESET.)
+    pub fn begin_reset(&self, client: u64) -> Removal {
+        self.machine.lock().begin_reset(client)
     }
 
     /// Goes on, at most `budget` members looked at. Returns whether these were the last.
@@ -174,10 +184,17 @@ impl Presence {
     }
 }
 
+fn check_ref(machine: &Machine, now: Now, after: Option<Stamp>) -> Result<(), Refusal> {
+    match after {
+        Some(after) if machine.is_from_the_future(now, after) => Err(Refusal::FutureRef),
+        _ => Ok(()),
+    }
+}
+
 fn session(machine: &Machine, whose: Whose<'_>) -> SessionName {
     match whose {
         Whose::Connection(client) => machine.connection(client),
-        Whose::Session(name) => SessionName::Named(name.into()),
+        Whose::Session(name) => machine.named(name),
     }
 }
 

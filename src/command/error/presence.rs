@@ -7,14 +7,21 @@
 #[allow(missing_docs)] // the texts say it
 pub enum PresenceError {
     Empty(&'static str),
-    TooLong { what: &'static str, most: usize },
+    TooLong {
+        what: &'static str,
+        most: usize,
+    },
     NotUtf8(&'static str),
     NotAnObject,
     TooDeep(usize),
     ReservedMember(&'static str),
     InvalidRef,
     FutureRef,
-    Milliseconds { what: &'static str, least: u64, most: u64 },
+    Milliseconds {
+        what: &'static str,
+        least: u64,
+        most: u64,
+    },
     AlreadyTracked,
     NotTracked,
     TooManyInTopic(usize),
@@ -23,7 +30,11 @@ pub enum PresenceError {
     TooManyMembers(usize),
     TooManySessions(usize),
     TooManyKeysToList(usize),
-    ListTooLong { what: &'static str, most: usize, instead: &'static str },
+    /// And what may be asked instead.
+    ListTooLong {
+        most: usize,
+        instead: &'static str,
+    },
     NoKeyIndex,
 }
 
@@ -67,8 +78,8 @@ impl PresenceError {
             PresenceError::TooManyKeysToList(most) => format!(
                 "TOOLARGE presence topic has more than {most} keys (presence-list-max): use PRESENCE.SCAN"
             ),
-            PresenceError::ListTooLong { what, most, instead } => format!(
-                "TOOLARGE presence {what} is longer than {most} bytes (presence-list-max-bytes){instead}"
+            PresenceError::ListTooLong { most, instead } => format!(
+                "TOOLARGE presence list is longer than {most} bytes (presence-list-max-bytes){instead}"
             ),
             PresenceError::NoKeyIndex => {
                 "ERR presence has no index of keys (presence-key-index no)".to_owned()

@@ -11,10 +11,6 @@ use crate::glob;
 use crate::presence::{Invalid, Meta, Stamp};
 use crate::resp::request::{Request, parse_integer};
 
-/// By how much a ref may be ahead of this instance's clock. Another instance's clock may be; a ref that is made up to be far
-/// ahead would take this one's along.
-const AHEAD_MS: u64 = 60_000;
-
 /// A word that announces an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
@@ -104,14 +100,10 @@ impl<'a> Words<'a> {
     }
 
     /// The version that a write is to come behind.
-    pub(super) fn reference(&self, context: &Context<'_>) -> Result<Option<Stamp>, Error> {
+    pub(super) fn reference(&self) -> Result<Option<Stamp>, Error> {
         let Some(text) = self.get(Word::Ref) else { return Ok(None) };
-        let text = std::str::from_utf8(text).ok().and_then(|text| text.parse::<Stamp>().ok());
-        let stamp = text.ok_or(Error::Presence(PresenceError::InvalidRef))?;
-        if stamp.unix_ms() > context.now.unix.as_millis() as u64 + AHEAD_MS {
-            return Err(Error::Presence(PresenceError::FutureRef));
-        }
-        Ok(Some(stamp))
+        let stamp = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        stamp.map(Some).ok_or(Error::Presence(PresenceError::InvalidRef))
     }
 
     /// A time in milliseconds.

@@ -88,17 +88,10 @@ fn check_keys(context: &Context<'_>, keys: usize) -> Result<(), Error> {
     if keys > most { Err(Error::Presence(PresenceError::TooManyKeysToList(most))) } else { Ok(()) }
 }
 
-fn check_bytes(
-    context: &Context<'_>,
-    what: &'static str,
-    bytes: usize,
-    instead: &'static str,
-) -> Result<(), Error> {
+fn check_bytes(context: &Context<'_>, bytes: usize) -> Result<(), Error> {
     let most = context.session.config().presence_list_max_bytes;
-    if bytes > most {
-        return Err(Error::Presence(PresenceError::ListTooLong { what, most, instead }));
-    }
-    Ok(())
+    let instead = ": use PRESENCE.SCAN";
+    if bytes > most { Err(Error::Presence(PresenceError::ListTooLong { most, instead })) } else { Ok(()) }
 }
 
 /// PRESENCE.LIST, under way.
@@ -111,6 +104,7 @@ struct ListRest {
 impl Resume for ListRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
         let presence = &context.broker.presence;
+        let bytes_most = context.session.config().presence_list_max_bytes;
         loop {
             if context.workspace.budget == 0 {
                 return Ok(Progress::Yield);
@@ -118,10 +112,11 @@ impl Resume for ListRest {
             let (listed, budget) = (&mut self.listed, &mut context.workspace.budget);
             let next = presence.visit(&self.topic, self.next, usize::MAX, |key, versions| {
                 listed.add(key, &mut versions.inspect(|_| *budget = budget.saturating_sub(1)));
-                if *budget == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                let ends = *budget == 0 || listed.encoded.len() > bytes_most;
+                if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             check_keys(context, self.listed.keys)?;
-            check_bytes(context, "list", self.listed.encoded.len(), ": use PRESENCE.SCAN")?;
+            check_bytes(context, self.listed.encoded.len())?;
             match next {
                 Some(next) => self.next = next,
                 None => {
@@ -146,7 +141,7 @@ pub(super) fn get(context: &mut Context<'_>, request: Request<'_>) -> Result<Flo
         reply.bulk(&scratch);
         count += 1;
     });
-    check_bytes(context, "list", metas.len(), "")?;
+    check_bytes(context, metas.len())?;
     context.workspace.spend(count);
     let mut reply = context.reply();
     reply.array(count);

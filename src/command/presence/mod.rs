@@ -4,9 +4,12 @@
 //! `arguments.rs` what the arguments have in common.
 
 mod arguments;
+mod channels;
 mod lists;
 mod topics;
 mod writes;
+
+pub(super) use channels::check_channel;
 
 use super::Flow;
 use super::help::help_about;

@@ -7,6 +7,7 @@ use crate::broker::presence::Cursor;
 
 use crate::command::pubsub::names_per_step;
 use crate::command::{Context, Error, Flow, PresenceError, Progress, Resume, resume_now};
+use crate::presence::Count;
 use crate::resp::reply::Reply;
 use crate::resp::request::{OwnedRequest, Request};
 
@@ -16,16 +17,16 @@ const TOPICS_PER_STEP: usize = 256;
 pub(super) fn count(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     if request.len() == 2 {
         let topic = Name::Topic.read(context, request.argument(1))?;
-        context.reply().array(1);
-        count_one(context, topic);
+        let count = context.broker.presence.count(topic);
+        let mut reply = context.reply();
+        reply.array(1);
+        write_count(&mut reply, count);
         return Ok(Flow::Done);
     }
     resume_now(context, CountRest { request: request.to_owned(), next: 1, counts: Vec::new() })
 }
 
-fn count_one(context: &mut Context<'_>, topic: &str) {
-    let count = context.broker.presence.count(topic);
-    let mut reply = context.reply();
+fn write_count(reply: &mut Reply<'_>, count: Count) {
     reply.array(2);
     reply.integer(count.keys as i64);
     reply.integer(count.members as i64);
@@ -48,10 +49,7 @@ impl Resume for CountRest {
             }
             let topic = Name::Topic.read(context, request.argument(self.next))?;
             let count = context.broker.presence.count(topic);
-            let mut reply = Reply::new(&mut self.counts, context.session.protocol);
-            reply.array(2);
-            reply.integer(count.keys as i64);
-            reply.integer(count.members as i64);
+            write_count(&mut Reply::new(&mut self.counts, context.session.protocol), count);
             self.next += 1;
             context.workspace.spend(1);
         }
@@ -151,7 +149,7 @@ impl Resume for PlacesRest {
             });
             context.workspace.spend(1 + self.count - before);
             if self.names.len() > most {
-                let too_long = PresenceError::ListTooLong { what: "list", most, instead: "" };
+                let too_long = PresenceError::ListTooLong { most, instead: "" };
                 return Err(Error::Presence(too_long));
             }
             match next {

@@ -3,7 +3,7 @@
 //! Owns their syntax and replies.
 
 use super::arguments::{Name, Word, Words, invalid, is_meta, meta};
-use crate::broker::presence::Limits;
+use crate::broker::presence::{Limits, Whose};
 
 use crate::command::{Context, Error, Flow, PresenceError, Progress, Resume, resume_now};
 use crate::presence::{MetaChange, Refusal, Removal, Stamp};
@@ -24,6 +24,7 @@ pub(super) fn track(context: &mut Context<'_>, request: Request<'_>) -> Result<F
     let meta = if has_meta { meta(context, request.argument(3))? } else { Default::default() };
     let limits = Limits::of(context.session.config());
     let tracked = context.broker.presence.track(context.now, target, meta, words.has(Word::Nx), limits);
+    context.session.has_members |= tracked.is_ok() && matches!(target.whose, Whose::Connection(_));
     reply_ref(context, tracked)
 }
 
@@ -31,7 +32,7 @@ pub(super) fn update(context: &mut Context<'_>, request: Request<'_>) -> Result<
     let words = Words::read(request, 4, &[Word::Session, Word::Id, Word::Merge, Word::Ref])?;
     let target = words.target(context, request)?;
     let meta = meta(context, request.argument(3))?;
-    let after = words.reference(context)?;
+    let after = words.reference()?;
     let change = match words.has(Word::Merge) {
         true => MetaChange::Merge(meta, context.session.config().presence_meta_max_bytes),
         false => MetaChange::Replace(meta),
@@ -55,6 +56,7 @@ fn refused(refusal: Refusal) -> Error {
         Refusal::TooManyInSession(most) => PresenceError::TooManyInSession(most),
         Refusal::TooMany(most) => PresenceError::TooManyMembers(most),
         Refusal::TooManySessions(most) => PresenceError::TooManySessions(most),
+        Refusal::FutureRef => PresenceError::FutureRef,
         Refusal::Meta(why) => return invalid(why),
     })
 }
@@ -62,8 +64,9 @@ fn refused(refusal: Refusal) -> Error {
 pub(super) fn untrack(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let words = Words::read(request, 3, &[Word::Session, Word::Id, Word::Ref])?;
     let target = words.target(context, request)?;
-    let after = words.reference(context)?;
-    let was_shown = context.broker.presence.untrack(context.now, target, after);
+    let after = words.reference()?;
+    let untracked = context.broker.presence.untrack(context.now, target, after);
+    let was_shown = untracked.map_err(refused)?;
     context.reply().integer(i64::from(was_shown));
     Ok(Flow::Done)
 }

@@ -18,6 +18,15 @@ mod refused;
 // How much there may be.
 mod limits;
 
+// The channels on which only the server speaks.
+mod reserved;
+
+// Who holds a session, and what becomes of it and of a connection's members afterwards.
+mod attachment;
+
+// What watchers of a topic are told.
+mod watching;
+
 use crate::support::{Client, Protocol, encode};
 
 const OURS: &str = "Redis does not know who is present";

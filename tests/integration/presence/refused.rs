@@ -1,5 +1,7 @@
 //! Arguments that are refused, with the words of each error; nothing changes then.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::{OURS, text};
 use crate::support::{Client, both_protocols, differs_from_oracle, encode};
 
@@ -218,8 +220,13 @@ fn numbers_cursors_and_refs() {
             client.call(&format!("PRESENCE.UPDATE t k {{}} REF {reference}"), error);
             client.call(&format!("PRESENCE.UNTRACK t k REF {reference}"), error);
         }
+        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let reference = |ahead_ms: u64| format!("{:016x}{:016x}", (unix_ms + ahead_ms) << 16, 7);
+        client.call(&format!("PRESENCE.UNTRACK t nobody REF {}", reference(30_000)), ":0\r\n");
+        let error = "-ERR presence ref is from the future\r\n";
+        client.call(&format!("PRESENCE.UPDATE t k {{}} REF {}", reference(3_600_000)), error);
         let far = "f".repeat(32);
-        client.call(&format!("PRESENCE.UNTRACK t k REF {far}"), "-ERR presence ref is from the future\r\n");
+        client.call(&format!("PRESENCE.UNTRACK t k REF {far}"), error);
         client.call("PRESENCE.COUNT t", "*1\r\n*2\r\n:1\r\n:1\r\n");
     });
 }

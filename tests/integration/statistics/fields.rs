@@ -74,15 +74,35 @@ const MOVERS: &[Mover] = &[
     },
     Mover {
         what: "who is present",
-        flags: &["--presence-grace", "1"],
-        fields: &["presence_members", "presence_sessions", "presence_sessions_given_up", "presence_topics"],
+        flags: &[],
+        fields: &["presence_members", "presence_sessions", "presence_topics"],
         act: |server, clients| {
             let mut client = server.client();
             client.command("PRESENCE.TRACK lobby ann");
             client.command("PRESENCE.TRACK lobby bob SESSION s");
             client.command("PRESENCE.TOUCH t");
-            client.call("PING", "+PONG\r\n");
+            (0..3).for_each(|_| drop(client.value()));
             clients.push(client);
+        },
+    },
+    Mover {
+        what: "what watchers are told",
+        flags: &[],
+        fields: &[
+            "presence_diffs_delivered",
+            "presence_diffs_sent",
+            "presence_states_delivered",
+            "presence_states_sent",
+        ],
+        act: |server, clients| {
+            let mut client = server.client();
+            client.subscribe("SUBSCRIBE", "__presence__:lobby", 1);
+            // The state, and then the change.
+            client.value();
+            let mut other = server.client();
+            other.command("PRESENCE.TRACK lobby ann");
+            client.value();
+            clients.push(other);
         },
     },
     Mover {
@@ -220,6 +240,16 @@ const MOVERS: &[Mover] = &[
 
 /// Fields that move in a test of their own: the file and the test.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "presence_changes_coalesced",
+        include_str!("../presence/watching.rs"),
+        "fn what_comes_and_goes_between_two_messages_is_not_told(",
+    ),
+    (
+        "presence_states_resent",
+        include_str!("../presence/watching.rs"),
+        "fn who_does_not_read_gets_a_state_instead_and_is_not_cut_off(",
+    ),
     (
         "accept_errors",
         include_str!("../lifecycle/survive.rs"),

@@ -1,0 +1,42 @@
+//! The channels on which the broker itself speaks, and nobody else may.
+//!
+//! Owns their names. Must not know what is said there.
+
+/// What channels begin with that tell who is present in a topic, whose name follows.
+pub const TOPICS: &[u8] = b"__presence__:";
+/// What channels begin with by which a session is held, and told how it stands. Its name follows.
+pub const SESSIONS: &[u8] = b"__presence_session__:";
+
+/// A reserved channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserved<'a> {
+    /// That of the topic with this name.
+    Topic(&'a [u8]),
+    /// That of the session with this name.
+    Session(&'a [u8]),
+}
+
+impl<'a> Reserved<'a> {
+    /// What a channel of this name is; nothing if it is anybody's.
+    pub fn of(channel: &'a [u8]) -> Option<Self> {
+        if let Some(topic) = channel.strip_prefix(TOPICS) {
+            return Some(Reserved::Topic(topic));
+        }
+        channel.strip_prefix(SESSIONS).map(Reserved::Session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_make_channels_reserved() {
+        assert_eq!(Reserved::of(b"__presence__:lobby"), Some(Reserved::Topic(b"lobby")));
+        assert_eq!(Reserved::of(b"__presence__:"), Some(Reserved::Topic(b"")));
+        assert_eq!(Reserved::of(b"__presence_session__:1"), Some(Reserved::Session(b"1")));
+        for channel in ["", "__presence__", "__presence_", "_presence__:lobby", "x__presence__:lobby"] {
+            assert_eq!(Reserved::of(channel.as_bytes()), None, "{channel}");
+        }
+    }
+}
