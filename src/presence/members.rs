@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 
 use super::entry::Entry;
 use super::name::Name;
+use super::stamp::Stamp;
 use crate::crdt::Key;
 use crate::map::HashKeys;
 
@@ -52,6 +53,11 @@ impl Members {
 
     pub(super) fn get(&self, slot: u32) -> Option<&Slot> {
         self.slots.get(slot as usize)?.as_ref()
+    }
+
+    /// The stamp of the version that is shown.
+    pub(super) fn shown_at(&self, slot: u32) -> Option<Stamp> {
+        self.get(slot)?.shown.as_ref().map(Entry::stamp)
     }
 
     pub(super) fn find(&self, keys: HashKeys, name: &Name) -> Option<u32> {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use hereabouts::presence::name::Subject;
 use hereabouts::presence::{Detach, Entry, MetaChange, Name, Presence, Refusal, SessionName, Stamp, Version};
 
+use crate::network::Instance;
 use crate::oracle::LATE;
-use crate::presence_world::{Act, World};
+use crate::presence_world::{Act, World, own_log};
 use crate::schedule::Step;
 use crate::sessions::{Deed, meta};
 use crate::truth::{SKEW, Write, Wrote, brief, wrote};
@@ -17,8 +18,9 @@ use crate::truth::{SKEW, Write, Wrote, brief, wrote};
 impl World {
     /// Now, at this instance.
     fn write_of(&self, instance: usize, stamp: Stamp, wrote: Wrote) -> Write {
-        let life = self.net.instances[instance].life;
-        Write { at: self.net.now, instance, life, stamp, wrote, orphaned: false }
+        let Instance { life, machine, .. } = &self.net.instances[instance];
+        let version = machine.as_ref().map_or(0, |machine| own_log(machine).version());
+        Write { at: self.net.now, instance, life: *life, stamp, wrote, version, orphaned: false }
     }
 
     /// How far an instance's clock is behind the one that is most ahead.
@@ -32,8 +34,7 @@ impl World {
     }
 
     fn own<'a>(&'a self, instance: usize, name: &Name) -> Option<&'a Entry> {
-        let replica = self.net.instances[instance].machine.as_ref()?.replica();
-        replica.log(replica.me())?.get(name)
+        own_log(self.net.instances[instance].machine.as_ref()?).get(name)
     }
 
     /// The version that an instance shows.

@@ -62,7 +62,9 @@ type Run = fn(u64, bool) -> Result<Reached, String>;
 fn run_all(run: Run, seeds: impl Iterator<Item = u64>, failed: &AtomicBool) -> Reached {
     let mut reached = Reached::default();
     for seed in seeds.take_while(|_| !failed.load(Ordering::Relaxed)) {
-        match run(seed, false) {
+        // A panic is a failure of its seed too.
+        let run_quietly = || run(seed, false);
+        match std::panic::catch_unwind(run_quietly).unwrap_or_else(|_| Err("it panics".to_owned())) {
             Ok(met) => reached.add(&met),
             Err(failure) if from_environment("HEREABOUTS_SIMULATION_GO_ON").is_some() => {
                 println!("seed {seed}: {failure}");
@@ -70,7 +72,7 @@ fn run_all(run: Run, seeds: impl Iterator<Item = u64>, failed: &AtomicBool) -> R
             }
             Err(failure) => {
                 failed.store(true, Ordering::Relaxed);
-                let _ = run(seed, true);
+                let _ = std::panic::catch_unwind(|| run(seed, true));
                 panic!("seed {seed}: {failure}");
             }
         }

@@ -96,7 +96,9 @@ impl World {
             Some(session) => match reason {
                 Reason::Untrack => {
                     let removal = self.truth.removal_after(&name, stamp);
-                    let removal = removal.ok_or_else(|| format!("{index} tells that {member} was untracked"))?;
+                    let removal = removal.ok_or_else(|| {
+                        format!("{index} tells that {member} was untracked: {}", self.records(index, &name))
+                    })?;
                     self.views[index].removed.insert(name.clone(), removal);
                 }
                 Reason::Lost | Reason::NodeDown => self.check_lost(index, &name, &session)?,
@@ -110,6 +112,15 @@ impl World {
         view.since.remove(&name);
         view.left.insert(name, now);
         Ok(())
+    }
+
+    /// All that an instance knows of a member.
+    pub(crate) fn records(&self, index: usize, name: &Name) -> String {
+        let Some(machine) = &self.net.instances[index].machine else { return String::new() };
+        let records = machine.replica().records().filter_map(|(owner, log, standing)| {
+            Some(format!("\n    {owner:?} {standing:?}: {:?}", log.get(name)?))
+        });
+        records.collect()
     }
 
     /// Two instances have seen each other, and have run, for some time.
@@ -128,7 +139,7 @@ impl World {
                 let lives = self.net.lives(resident.instance, resident.life);
                 // It has told nobody that it leaves.
                 let believed = self.views_down_for(index, resident.instance);
-                !(lives && self.is_calm(index, resident.instance)) && (believed || resident.left_at.is_some())
+                resident.left_at.is_some() || !(lives && self.is_calm(index, resident.instance)) && believed
             }
         };
         if right { Ok(()) } else { Err(format!("{index} tells that {member} leaves: {reason:?} of {resident:?}")) }
@@ -232,7 +243,7 @@ impl World {
         }
         let Some(dead_since) = self.dead_since(session) else { return Ok(()) };
         let last = self.truth.about(name).map(|write| write.at).max().unwrap_or(0).max(dead_since);
-        if self.net.now - last < long {
+        if self.net.now.saturating_sub(last) < long {
             return Ok(());
         }
         Err(format!("{index} still shows {} of a session that was over at {dead_since}", brief(name)))

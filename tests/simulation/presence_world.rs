@@ -3,11 +3,11 @@
 //! Owns the order in which things happen and how an instance is driven. What applications do is in `sessions` and
 //! `connections`, what must hold in `truth` and `oracle`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hereabouts::crdt::wire::Malformed;
-use hereabouts::crdt::{self, Incarnation, NodeId, Owner};
+use hereabouts::crdt::{self, Incarnation, Log, NodeId, Owner};
 use hereabouts::map::HashKeys;
 use hereabouts::presence::{Entry, Name, Presence, Settings, Stamp};
 use hereabouts::time::Now;
@@ -19,7 +19,7 @@ use crate::random::Random;
 use crate::reached::Reached;
 use crate::schedule::Step;
 use crate::sessions::{Application, Deed};
-use crate::truth::{SKEW, Truth};
+use crate::truth::{SKEW, Truth, Write};
 
 /// Milliseconds at which faults and activity end.
 pub(crate) const FAULTS_END: u64 = 61_000;
@@ -84,6 +84,10 @@ pub(crate) struct World {
     pub(crate) applications: Vec<Application>,
     /// Sessions whose applications have gone for good, and when they were over.
     pub(crate) retired: BTreeMap<Arc<str>, u64>,
+    /// The names of each life of an instance.
+    owners: BTreeMap<(usize, u64), BTreeSet<Owner>>,
+    /// Who knew the log of an instance when it died, up to which version.
+    heirs: BTreeMap<(usize, u64), Vec<(usize, u64, u64)>>,
     pub(crate) connections: Vec<Connection>,
     pub(crate) residents: BTreeMap<Name, Resident>,
     /// Metas drawn so far, and the last one of each member.
@@ -136,6 +140,8 @@ impl World {
             truth: Truth::default(),
             applications: Vec::new(),
             retired: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            heirs: BTreeMap::new(),
             connections: Vec::new(),
             residents: BTreeMap::new(),
             metas: 0,
@@ -268,9 +274,10 @@ impl World {
     }
 
     pub(crate) fn drain_with(&mut self, index: usize, budget: usize) -> Result<(), String> {
-        let now = self.net.clocks(index);
+        let (now, life) = (self.net.clocks(index), self.net.instances[index].life);
         let Some(machine) = &mut self.net.instances[index].machine else { return Ok(()) };
         let more = machine.work(now, budget);
+        self.owners.entry((index, life)).or_default().insert(machine.replica().me());
         let mut changes = Vec::new();
         while let Some(change) = machine.poll_change() {
             changes.push(change);
@@ -375,16 +382,15 @@ impl World {
     }
 
     fn kill(&mut self, index: usize, how: &str) {
-        if self.net.instances[index].machine.is_none() {
+        self.count(index);
+        if self.net.instances[index].machine.take().is_none() {
             return;
         }
-        self.count(index);
-        self.net.instances[index].machine = None;
         self.net.instances[index].paused_since = None;
         self.net.instances[index].steady_since = self.net.now;
         self.net.reached.note("restarts", 1);
         self.net.tell(|| format!("{index} {how}"));
-        self.bury();
+        self.bury(index);
         let back = (self.net.now + self.net.random.between(50, 20_000)).min(FAULTS_END);
         self.net.schedule.plan(back, Step::Restart(index));
     }
@@ -450,30 +456,38 @@ impl World {
         others.into_iter().try_for_each(|other| self.drain(other))
     }
 
-    /// What it had acknowledged and nobody else holds may be lost.
-    fn bury(&mut self) {
-        let machines: Vec<&Presence> =
-            self.net.instances.iter().filter_map(|instance| instance.machine.as_ref()).collect();
-        let held = |name: &Name, stamp: Stamp| {
-            machines.iter().any(|machine| highest(machine, name).is_some_and(|highest| highest >= stamp))
-        };
-        let end_held = |session: &Arc<str>, stamp: Stamp| {
-            let name = Name::from(hereabouts::presence::name::Subject::End(session.clone()));
-            held(&name, stamp)
-        };
-        let net = &self.net;
-        let orphaned = self.truth.orphan(|write| !net.lives(write.instance, write.life), held, end_held);
-        for write in &orphaned {
-            self.net.tell(|| format!("nobody else has {write:?}"));
-        }
-        self.net.reached.note("excepted: writes that were lost in a crash", orphaned.len() as u64);
+    /// What it had acknowledged and nobody else has may be lost.
+    fn bury(&mut self, index: usize) {
         let (now, net) = (self.net.now, &self.net);
+        let life = net.instances[index].life;
         self.connections.retain(|open| net.lives(open.instance, open.life));
         for resident in self.residents.values_mut() {
             if resident.died_at.is_none() && !net.lives(resident.instance, resident.life) {
                 resident.died_at = Some(now);
             }
         }
+        let others = || net.instances.iter().enumerate().filter_map(|(other, it)| Some((other, it.machine.as_ref()?)));
+        // By which versions others know it, under any name that it had in this life.
+        let known_to: Vec<(usize, u64, u64)> = others()
+            .filter_map(|(other, other_machine)| {
+                let names = self.owners.get(&(index, life)).into_iter().flatten();
+                let versions = names.filter_map(|owner| other_machine.replica().log(*owner)).map(Log::version);
+                Some((other, net.instances[other].life, versions.max()?))
+            })
+            .collect();
+        self.heirs.insert((index, life), known_to);
+        let heirs = &self.heirs;
+        let is_lost = |name: &Name, write: &Write| {
+            let Some(heirs) = heirs.get(&(write.instance, write.life)) else { return false };
+            let heir = |(other, life, version): &(usize, u64, u64)| *version >= write.version && net.lives(*other, *life);
+            let held = || others().any(|(_, machine)| highest(machine, name).is_some_and(|known| known >= write.stamp));
+            !heirs.iter().any(heir) && !held()
+        };
+        let orphaned = self.truth.orphan(is_lost);
+        for write in &orphaned {
+            self.net.tell(|| format!("nobody else has {write:?}"));
+        }
+        self.net.reached.note("excepted: writes lost with their instance", orphaned.len() as u64);
     }
 
     fn count(&mut self, index: usize) {
@@ -482,6 +496,11 @@ impl World {
         let counts = machine.counts();
         self.net.reached.count_presence(counts);
     }
+}
+
+/// What an instance has written itself.
+pub(crate) fn own_log(machine: &Presence) -> &Log<Name, Entry> {
+    machine.replica().log(machine.replica().me()).expect("every instance has a log of its own")
 }
 
 /// The highest stamp under which an instance holds anything under a name.

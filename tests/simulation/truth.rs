@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hereabouts::presence::name::Subject;
 use hereabouts::presence::{Entry, Name, SessionName, Stamp, State};
 
 /// Wall clocks are ahead of the true time by less than this.
@@ -26,6 +27,8 @@ pub(crate) struct Write {
     pub(crate) life: u64,
     pub(crate) stamp: Stamp,
     pub(crate) wrote: Wrote,
+    /// Its number in the log of that instance.
+    pub(crate) version: u64,
     /// Its instance died, and nobody else had it: it may be lost.
     pub(crate) orphaned: bool,
 }
@@ -144,27 +147,21 @@ impl Truth {
         Ok(inverted)
     }
 
-    /// An instance died. `held` says whether anybody holds something about a member that is not older than a stamp.
-    /// Returns the writes that may be lost by that.
-    pub(crate) fn orphan(
-        &mut self,
-        dead: impl Fn(&Write) -> bool,
-        held: impl Fn(&Name, Stamp) -> bool,
-        end_held: impl Fn(&Arc<str>, Stamp) -> bool,
-    ) -> Vec<Write> {
+    /// Instances died. Returns the writes that may be lost by that: nobody who lives has them.
+    pub(crate) fn orphan(&mut self, is_lost: impl Fn(&Name, &Write) -> bool) -> Vec<Write> {
         let mut orphaned = Vec::new();
-        let mut visit = |write: &mut Write, held: bool| {
-            if !write.orphaned && dead(write) && !held {
+        let mut visit = |name: &Name, write: &mut Write| {
+            if !write.orphaned && is_lost(name, write) {
                 write.orphaned = true;
                 orphaned.push(write.clone());
             }
         };
-        // A connection dies with its instance, whatever was written.
-        for (name, writes) in self.members.iter_mut().filter(|(name, _)| session_of(name).is_some()) {
-            writes.iter_mut().for_each(|write| visit(write, held(name, write.stamp)));
+        for (name, writes) in &mut self.members {
+            writes.iter_mut().for_each(|write| visit(name, write));
         }
         for (session, writes) in &mut self.ends {
-            writes.iter_mut().for_each(|write| visit(write, end_held(session, write.stamp)));
+            let name = Name::from(Subject::End(session.clone()));
+            writes.iter_mut().for_each(|write| visit(&name, write));
         }
         orphaned
     }
