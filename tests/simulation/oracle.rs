@@ -118,7 +118,7 @@ impl World {
     pub(crate) fn records(&self, index: usize, name: &Name) -> String {
         let Some(machine) = &self.net.instances[index].machine else { return String::new() };
         let records = machine.replica().records().filter_map(|(owner, log, standing)| {
-            Some(format!("\n    {owner:?} {standing:?}: {:?}", log.get(name)?))
+            Some(format!("\n    {owner:?} {standing:?} v{}: {:?}", log.version(), log.get(name)?))
         });
         records.collect()
     }
@@ -142,7 +142,11 @@ impl World {
                 resident.left_at.is_some() || !(lives && self.is_calm(index, resident.instance)) && believed
             }
         };
-        if right { Ok(()) } else { Err(format!("{index} tells that {member} leaves: {reason:?} of {resident:?}")) }
+        if right {
+            return Ok(());
+        }
+        let records = self.records(index, name);
+        Err(format!("{index} tells that {member} leaves: {reason:?} of {resident:?}{records}"))
     }
 
     /// Whether an instance has called another one down, or another life of it up, for the time that entries stay.
