@@ -249,9 +249,11 @@ impl Session {
     }
 
     /// Fetches about `bytes_most` of the messages that are kept for the client outside its outbox, at least one if there is
-    /// one. Returns whether another can be fetched now; when there is one later the outbox is nudged.
+    /// one. Returns whether another can be fetched now; when there is one later the outbox is nudged. A client that is about
+    /// to leave gets none.
     pub fn fetch(&self, broker: &Broker, bytes_most: usize, take: &mut dyn FnMut(Frame<'_>)) -> bool {
-        self.watcher.as_deref().is_some_and(|watcher| hooks::fetch(broker, watcher, bytes_most, take))
+        let watcher = self.watcher.as_deref().filter(|_| !self.closing);
+        watcher.is_some_and(|watcher| hooks::fetch(broker, watcher, bytes_most, take))
     }
 
     fn note_subscriptions(&mut self, broker: &Broker, kind: Kind) {

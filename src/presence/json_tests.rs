@@ -164,7 +164,7 @@ fn written(value: &Value, pretty: bool) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn patches_are_those_of_the_rfc(target in values(), patch in values(), pretty: bool) {

@@ -100,7 +100,16 @@ impl Presence {
             named.lease = None;
             self.lease_over(now, id);
         }
+        if let Some(named) = self.sessions.named_mut(id)
+            && named.own.is_none()
+            && named.holders.is_empty()
+        {
+            // There is nothing to come back to.
+            (named.liveness, named.was_held) = (Liveness::Over, false);
+            self.plan(id);
+        }
         self.settle_all(id);
+        self.forget_if_over(id);
     }
 
     /// Whether what the application has tracked is still known, as far as can be seen here.

@@ -407,6 +407,18 @@ fn an_end_covers_all_that_was_tracked_anywhere() {
 }
 
 #[test]
+fn what_was_ended_is_not_resumed() {
+    let mut world = World::new(1);
+    let touch = |world: &mut World| world.at(0, |machine, now| machine.touch(now, "s", 2_000, None)).unwrap();
+    assert!(!touch(&mut world));
+    assert!(touch(&mut world));
+    world.track(0, member("t", "ann", "s", ""), "{}");
+    assert_eq!(world.at(0, |machine, now| machine.end(now, "s")), 1);
+    assert_eq!(world.machine(0).counts().sessions, 0);
+    assert!(!touch(&mut world));
+}
+
+#[test]
 fn to_unsubscribe_by_name_ends_a_session_that_nobody_else_holds() {
     let mut world = World::new(2);
     world.at(0, |machine, now| machine.attach(now, "s", 1));

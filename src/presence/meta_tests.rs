@@ -67,12 +67,12 @@ fn length_and_depth_are_limited() {
     assert_eq!(Meta::parse(text.as_bytes(), text.len() - 1), Err(Invalid::TooLong(text.len() - 1)));
     let nested = |levels: usize| format!("{}{{}}{}", r#"{"a":"#.repeat(levels - 1), "}".repeat(levels - 1));
     assert_eq!(meta(&nested(DEPTH_MAX)).as_str(), nested(DEPTH_MAX));
-    for levels in [DEPTH_MAX + 1, 1_000_000] {
+    for levels in [DEPTH_MAX + 1, 100_000] {
         let text = nested(levels);
         assert_eq!(Meta::parse(text.as_bytes(), text.len()), Err(Invalid::TooDeep(DEPTH_MAX)));
         assert_eq!(Meta::received(text.as_bytes()), None);
     }
-    let unclosed = r#"{"a":"#.repeat(1_000_000);
+    let unclosed = r#"{"a":"#.repeat(100_000);
     assert_eq!(Meta::parse(unclosed.as_bytes(), unclosed.len()), Err(Invalid::NotAnObject));
 }
 

@@ -17,6 +17,9 @@ use crate::time::Now;
 /// A stamp that is further ahead of this clock is counted: somebody's clock is wrong.
 pub(super) const FAR_AHEAD_MS: i64 = 60_000;
 
+/// Deadlines that one call looks after: a fraction of a millisecond. The leases of many sessions may end together.
+const TIMERS_AT_ONCE: usize = 256;
+
 /// How another instance is seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct OwnerView {
@@ -143,14 +146,15 @@ impl Presence {
         self.replica.flush_now(now.monotonic_ms());
     }
 
-    /// Does what has become due. `random` chooses a peer.
+    /// Does what has become due, or a part of it if that is much. `random` chooses a peer.
     pub fn handle_timeout(&mut self, now: Now, random: u64) {
         let now_ms = now.monotonic_ms();
         self.replica.handle_timeout(now_ms, random);
-        while let Some(timer) = self.timers.take(now_ms) {
-            match timer {
-                Timer::Session(id) => self.session_due(now, id),
-                Timer::Owner(owner) => self.look_at(owner),
+        for _ in 0..TIMERS_AT_ONCE {
+            match self.timers.take(now_ms) {
+                Some(Timer::Session(id)) => self.session_due(now, id),
+                Some(Timer::Owner(owner)) => self.look_at(owner),
+                None => return,
             }
         }
     }

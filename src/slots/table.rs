@@ -161,7 +161,7 @@ mod tests {
             let mut model = Vec::new();
             // With a large shift many hashes are the same.
             let hash = |slot| mixed(slot) >> (12 + shift);
-            for slot in steps {
+            for (step, slot) in steps.into_iter().enumerate() {
                 match model.iter().position(|other| *other == slot) {
                     Some(at) => {
                         model.swap_remove(at);
@@ -173,7 +173,8 @@ mod tests {
                     }
                 }
                 let found = |slot| table.find(hash(slot), |found| found == slot);
-                prop_assert!((0..60).all(|slot| found(slot).is_some() == model.contains(&slot)));
+                let asked = if step % 16 == 0 { 0..60 } else { slot..slot + 1 };
+                prop_assert!(asked.into_iter().all(|slot| found(slot).is_some() == model.contains(&slot)));
                 prop_assert_eq!(table.iter().count(), model.len());
             }
         }

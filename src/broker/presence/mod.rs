@@ -10,6 +10,7 @@
 pub mod hooks;
 pub mod watchers;
 
+mod peers;
 mod reads;
 mod turn;
 mod writes;

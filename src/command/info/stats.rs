@@ -78,7 +78,6 @@ const STATS: &Fields = &[
     ("client_panics", Counter(Of::Panics)),
     ("pubsub_messages_published", Counter(Of::MessagesPublished)),
     ("pubsub_messages_delivered", Counter(Of::MessagesDelivered)),
-    ("presence_diffs_lost", Counter(Of::PresenceDiffsLost)),
     ("longest_turn_usec", Number(|view| view.broker.stats.longest_turn_us())),
 ];
 

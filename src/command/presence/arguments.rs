@@ -198,9 +198,11 @@ impl Name {
     }
 }
 
-/// Whether an argument is meant as a meta: its first character that is not white space is `{`.
+/// Whether an argument is meant as a meta: it begins like JSON, white space aside, and not like a word.
 pub(super) fn is_meta(argument: &[u8]) -> bool {
-    argument.iter().find(|byte| !b" \t\r\n".contains(byte)) == Some(&b'{')
+    let first = argument.iter().find(|byte| !b" \t\r\n".contains(byte));
+    // What is JSON but no object is told so; what follows a meta are words.
+    matches!(first, Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9'))
 }
 
 /// The meta that an argument is.

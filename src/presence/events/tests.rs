@@ -1,6 +1,6 @@
 //! Topics whose clients do with each message what phoenix.js would, and must always have what the topic had.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -8,6 +8,9 @@ const KINDS = {
 
 exports.speaks = (library, protocol) => protocol ?? (library === 'ioredis5' ? 2 : 3);
 
+// It makes lists of maps.
+exports.hasMaps = () => false;
+
 exports.connect = async (library, port, protocol, { name, db } = {}) => {
     const Redis = require(library);
     const client = new Redis({ port, db, connectionName: name, ...(protocol && { protocol }) });

@@ -8,6 +8,8 @@ const KINDS = {
 
 exports.speaks = (library, protocol) => protocol ?? (library === 'redis6' ? 3 : 2);
 
+exports.hasMaps = (library, protocol) => exports.speaks(library, protocol) === 3;
+
 exports.connect = async (library, port, protocol, { name, db } = {}) => {
     const { createClient } = require(library);
     const client = createClient({ socket: { port }, name, database: db, ...(protocol && { RESP: protocol }) });

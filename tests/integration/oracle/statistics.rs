@@ -47,7 +47,6 @@ const ADDED: &[(&str, &[&str])] = &[
             "client_write_timeout_disconnections",
             "hereabouts_version",
             "longest_turn_usec",
-            "presence_diffs_lost",
             "pubsub_messages_delivered",
             "pubsub_messages_published",
             "tls_handshake_errors",

@@ -151,6 +151,8 @@ fn who_unsubscribes_by_name_ends_a_session_that_nobody_else_holds() {
             client.expect_confirmation("unsubscribe", SESSION, 0);
         }
         eventually("the member leaves", || members(server) == 0);
+        attach(&mut first, 0, false);
+        first.expect_nothing_more();
     });
 }
 

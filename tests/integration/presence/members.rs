@@ -1,7 +1,7 @@
 //! TRACK, UPDATE, UNTRACK and UNTRACKALL.
 
 use super::{OURS, call, listed, meta, text};
-use crate::support::{both_protocols, differs_from_oracle};
+use crate::support::{Protocol, Server, Value, both_protocols, differs_from_oracle};
 
 #[test]
 fn who_is_tracked_is_listed_at_once() {
@@ -199,5 +199,45 @@ fn in_transactions_and_pipelines() {
         client.expect("*1\r\n*2\r\n:1000\r\n:1000\r\n");
         // More than one step has to do.
         client.call("PRESENCE.UNTRACKALL", ":1000\r\n");
+    });
+}
+
+#[test]
+fn the_reply_comes_before_what_it_makes_others_hear() {
+    if differs_from_oracle(OURS) {
+        return;
+    }
+    // Each change is told at once.
+    let server = Server::start_with(&["--presence-event-interval", "0"]);
+    for (command, name) in [("PSUBSCRIBE", "__presence__:*"), ("SUBSCRIBE", "__presence__:lobby")] {
+        let mut client = server.speaking(Protocol::Resp3);
+        client.subscribe(command, name, 1);
+        if command == "SUBSCRIBE" {
+            // The state.
+            client.value();
+        }
+        for _ in 0..100 {
+            text(&mut client, &["PRESENCE.TRACK", "lobby", "ann"]);
+            assert!(matches!(client.value(), Value::Push(_)));
+            client.call("PRESENCE.UNTRACK lobby ann", ":1\r\n");
+            assert!(matches!(client.value(), Value::Push(_)));
+        }
+        client.expect_nothing_more();
+    }
+}
+
+#[test]
+fn a_pause_of_writes_is_one_of_these_too() {
+    if differs_from_oracle(OURS) {
+        return;
+    }
+    both_protocols(|server, protocol| {
+        let mut client = server.speaking(protocol);
+        server.client().call("CLIENT PAUSE 60000 WRITE", "+OK\r\n");
+        client.command("PRESENCE.TRACK lobby ann");
+        server.client().call("PRESENCE.COUNT lobby", "*1\r\n*2\r\n:0\r\n:0\r\n");
+        server.client().call("CLIENT UNPAUSE", "+OK\r\n");
+        assert_eq!(client.value().text().len(), 32);
+        client.call("PRESENCE.COUNT lobby", "*1\r\n*2\r\n:1\r\n:1\r\n");
     });
 }

@@ -24,8 +24,14 @@ mod reserved;
 // Who holds a session, and what becomes of it and of a connection's members afterwards.
 mod attachment;
 
+// Several brokers in one process.
+mod brokers;
+
 // What watchers of a topic are told.
 mod watching;
+
+// What comes before what, and whom it reaches.
+mod order;
 
 use crate::support::{Client, Protocol, encode};
 

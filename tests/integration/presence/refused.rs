@@ -106,7 +106,13 @@ fn metas() {
                 &[b"PRESENCE.UPDATE", b"t", b"k", meta],
                 "ERR presence meta is not a JSON object",
             );
-            // Where it may be left out it begins with a brace, or it is no meta.
+        }
+        for meta in [&b"[]"[..], b" [1", b"1", b"-1", b"\"a\""] {
+            let track: [&[u8]; 4] = [b"PRESENCE.TRACK", b"t", b"k", meta];
+            refused(&mut client, &track, "ERR presence meta is not a JSON object");
+        }
+        // Where it may be left out, what looks like a word is none.
+        for meta in [&b"null"[..], b"", b" ", b"x"] {
             refused(&mut client, &[b"PRESENCE.TRACK", b"t", b"k", meta], "ERR syntax error");
         }
         // The patch is short enough, and the result is not.

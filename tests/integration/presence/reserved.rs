@@ -39,7 +39,7 @@ fn nobody_publishes_there() {
             for command in ["PUBLISH free x", &format!("PUBLISH {channel} x"), "PING"] {
                 client.call(command, "+QUEUED\r\n");
             }
-            client.call("EXEC", &format!("*3\r\n:1\r\n{refused}+PONG\r\n"));
+            client.call("EXEC", format!("*3\r\n:1\r\n{refused}+PONG\r\n"));
             // Nothing of what was refused came first: "free" is from the transaction.
             listener.expect_pmessage("*", "free", "x");
             listener.expect_nothing_more();
@@ -87,7 +87,7 @@ fn a_long_name_is_told_by_its_beginning_or_too_long() {
     let server = Server::start();
     let mut client = server.client();
     let name = format!("__presence__:{}", "x".repeat(500));
-    client.call(&format!("PUBLISH {name} x"), &format!("-ERR channel '{}' is reserved\r\n", &name[..128]));
+    client.call(&format!("PUBLISH {name} x"), format!("-ERR channel '{}' is reserved\r\n", &name[..128]));
     let name = format!("__presence__:{}", "x".repeat(5000));
     let sent = format!("PUBLISH {name} x");
     client.call(&sent, "-ERR channel name is longer than 4096 bytes (max-channel-length)\r\n");

@@ -74,8 +74,8 @@ const MOVERS: &[Mover] = &[
     },
     Mover {
         what: "who is present",
-        flags: &[],
-        fields: &["presence_members", "presence_sessions", "presence_topics"],
+        flags: &["--presence-grace", "1"],
+        fields: &["presence_members", "presence_sessions", "presence_sessions_given_up", "presence_topics"],
         act: |server, clients| {
             let mut client = server.client();
             client.command("PRESENCE.TRACK lobby ann");
@@ -103,6 +103,23 @@ const MOVERS: &[Mover] = &[
             other.command("PRESENCE.TRACK lobby ann");
             client.value();
             clients.push(other);
+        },
+    },
+    Mover {
+        what: "a listener to all topics that does not read",
+        flags: &["--presence-watcher-backlog", "1kb"],
+        fields: &["presence_diffs_lost"],
+        act: |server, clients| {
+            if clients.is_empty() {
+                clients.push(Client::connect_slow(server.address(), "slow"));
+                clients[0].subscribe("PSUBSCRIBE", "__presence__:*", 1);
+            }
+            let meta = format!(r#"{{"a":"{}"}}"#, "x".repeat(4000));
+            let mut client = server.client();
+            for key in 0..500 {
+                client.send(encode(["PRESENCE.TRACK", "lobby", &key.to_string(), &meta]));
+            }
+            (0..500).for_each(|_| drop(client.value()));
         },
     },
     Mover {
@@ -249,6 +266,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "presence_states_resent",
         include_str!("../presence/watching.rs"),
         "fn who_does_not_read_gets_a_state_instead_and_is_not_cut_off(",
+    ),
+    (
+        "presence_diffs_lost",
+        include_str!("../presence/order.rs"),
+        "fn a_pattern_that_is_not_read_loses_what_changes_and_its_client_is_not_cut_off(",
     ),
     (
         "accept_errors",
