@@ -106,7 +106,7 @@ impl Presence {
         {
             // There is nothing to come back to.
             (named.liveness, named.was_held) = (Liveness::Over, false);
-            self.plan(id);
+            self.plan(now, id);
         }
         self.settle_all(id);
         self.forget_if_over(id);
