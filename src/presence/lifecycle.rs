@@ -5,7 +5,7 @@
 use super::entry::{Attachment, Content, Entry};
 use super::jobs::Job;
 use super::machine::{Detach, Presence};
-use super::name::{Name, Subject};
+use super::name::{Name, SessionName, Subject};
 use super::sessions::{Liveness, Named, SessionId};
 use super::timers::Timer;
 use super::{Notice, Refusal};
@@ -14,7 +14,7 @@ use crate::time::Now;
 impl Presence {
     /// A client is attached to a session from now on, which is told what it must know.
     pub fn attach(&mut self, now: Now, session: &str, client: u64) {
-        let id = self.sessions.find_or_create_named(session);
+        let id = self.named_session(session);
         let resumed = self.is_resumed(id);
         let Some(named) = self.sessions.named_mut(id) else { return };
         named.owes_news = false;
@@ -55,7 +55,7 @@ impl Presence {
             Some(id) => id,
             None => {
                 self.check_room_for_session()?;
-                self.sessions.find_or_create_named(session)
+                self.named_session(session)
             }
         };
         let resumed = self.is_resumed(id);
@@ -76,7 +76,7 @@ impl Presence {
         if known.is_none() && (self.is_alone() || self.check_room_for_session().is_err()) {
             return 0;
         }
-        let id = self.sessions.find_or_create_named(session);
+        let id = self.named_session(session);
         let shown = self.sessions.get(id).map_or(0, |session| session.members.shown());
         let stamp = self.clock.stamp(now.unix_ms());
         let name = Name::from(Subject::End(session.into()));
@@ -84,6 +84,30 @@ impl Presence {
         self.learn_end(now, id, stamp);
         self.may_drop(&name);
         shown
+    }
+
+    /// A session, which is remembered from now on if it was not.
+    pub(super) fn session(&mut self, name: &SessionName) -> SessionId {
+        match (self.sessions.find(name), name) {
+            (Some(id), _) => id,
+            (None, SessionName::Named(session)) => self.named_session(session),
+            (None, SessionName::Connection { .. }) => self.sessions.create(name.clone()),
+        }
+    }
+
+    /// A named one. That it was ended may be known for longer than the session was remembered.
+    pub(super) fn named_session(&mut self, name: &str) -> SessionId {
+        if let Some(id) = self.sessions.find_named(name) {
+            return id;
+        }
+        let id = self.sessions.create(SessionName::Named(name.into()));
+        let end = Name::from(Subject::End(name.into()));
+        let ends = self.replica.records().filter_map(|(_, log, _)| log.get(&end));
+        let ended = ends.map(Entry::stamp).max();
+        if let Some(named) = self.sessions.named_mut(id) {
+            named.ended = ended;
+        }
+        id
     }
 
     /// Whether nothing is under way that concerns all members of a session.

@@ -327,7 +327,7 @@ impl Presence {
     /// A member of a session that nobody holds has been tracked: the session has its grace to be opened.
     fn begin_grace_if_nobody_holds(&mut self, now: Now, name: &Name) {
         let Some(Member { session: SessionName::Named(session), .. }) = name.member() else { return };
-        let id = self.sessions.find_or_create_named(session);
+        let id = self.named_session(session);
         self.begin_grace(now, id);
     }
 

@@ -262,7 +262,7 @@ impl Presence {
         }
         match (name.subject(), after.as_ref().map(Entry::content)) {
             (Subject::Session(session), content) => {
-                let id = self.sessions.find_or_create_named(session);
+                let id = self.named_session(session);
                 let Some(named) = self.sessions.named_mut(id) else { return };
                 if let Some(Content::Attachment(attachment)) = content {
                     named.holders.insert(owner, *attachment);
@@ -273,7 +273,7 @@ impl Presence {
                 self.reconsider(now, id);
             }
             (Subject::End(session), Some(Content::End(stamp))) => {
-                let id = self.sessions.find_or_create_named(session);
+                let id = self.named_session(session);
                 self.learn_end(now, id, *stamp);
                 self.forget_if_over(id);
             }
@@ -288,7 +288,7 @@ impl Presence {
             && let Some(member) = name.member()
             && let SessionName::Named(_) = member.session
         {
-            let id = self.sessions.find_or_create(&member.session);
+            let id = self.session(&member.session);
             let is_up = self.owners.get(&owner).is_some_and(OwnerView::is_up);
             let Some(named) = self.sessions.named_mut(id) else { return };
             match version.state() {

@@ -66,7 +66,7 @@ impl Presence {
             }
             return;
         };
-        let id = self.sessions.find_or_create(&member.session);
+        let id = self.session(&member.session);
         if self.adopt(now, id, name, &known) {
             return self.settle(now, name, reason);
         }

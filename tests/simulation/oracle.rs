@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hereabouts::presence::name::Subject;
 use hereabouts::presence::{Change, Entry, Fault, Name, Presence, Reason, Stamp, State, Version};
 
 use crate::network::PATIENCE;
@@ -64,17 +65,18 @@ impl World {
         if !was_tracked {
             return Err(format!("{index} shows {member} as {version:?}, which was never tracked"));
         }
-        let view = &mut self.views[index];
+        let view = &self.views[index];
         if view.reference(&name) == Some(reference) {
             return Err(format!("{index} tells of {member} although nothing has changed"));
         }
         let latest = view.latest.get(&name).copied();
         if latest.is_some_and(|latest| stamp < latest || stamp == latest && view.shown.contains_key(&name)) {
-            return Err(format!("{index} goes back from {latest:?} of {member} to {version:?}"));
+            return Err(format!("{index} goes back from {latest:?} of {member} to {version:?}{}", self.records(index, &name)));
         }
         if view.removed.get(&name).is_some_and(|removed| stamp <= *removed) {
             return Err(format!("{index} shows {member} as {version:?}, whose removal it has seen"));
         }
+        let view = &mut self.views[index];
         if !view.shown.contains_key(&name) {
             self.net.reached.note("shown again", u64::from(latest == Some(stamp)));
             view.since.insert(name.clone(), now);
@@ -117,8 +119,11 @@ impl World {
     /// All that an instance knows of a member.
     pub(crate) fn records(&self, index: usize, name: &Name) -> String {
         let Some(machine) = &self.net.instances[index].machine else { return String::new() };
+        let end = session_of(name).map(|session| Name::from(Subject::End(session.clone())));
         let records = machine.replica().records().filter_map(|(owner, log, standing)| {
-            Some(format!("\n    {owner:?} {standing:?} v{}: {:?}", log.version(), log.get(name)?))
+            let entry = log.get(name).into_iter().chain(end.as_ref().and_then(|end| log.get(end)));
+            let entries: Vec<&Entry> = entry.collect();
+            Some(format!("\n    {owner:?} {standing:?} v{}: {:?}", log.version(), entries))
         });
         records.collect()
     }

@@ -23,6 +23,8 @@ use crate::truth::{SKEW, Truth, Write};
 
 /// Milliseconds at which faults and activity end.
 pub(crate) const FAULTS_END: u64 = 61_000;
+/// Milliseconds after which a write is everywhere when nothing goes wrong.
+const DUE: u64 = 2_000;
 /// When all that is attached must be alike: a failure is noticed after 7 s at most, then 5 s to converge.
 const CONVERGED: u64 = FAULTS_END + 12_000;
 pub(crate) const GRACE: u64 = 10_000;
@@ -59,6 +61,8 @@ pub(crate) enum Act {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Phase {
+    /// What is written until now must be everywhere soon.
+    Due,
     Converged,
     Settled,
     Emptied,
@@ -84,6 +88,8 @@ pub(crate) struct World {
     pub(crate) applications: Vec<Application>,
     /// Sessions whose applications have gone for good, and when they were over.
     pub(crate) retired: BTreeMap<Arc<str>, u64>,
+    /// The versions that all must have when all must be alike.
+    pub(crate) due: BTreeMap<Owner, u64>,
     /// The names of each life of an instance.
     owners: BTreeMap<(usize, u64), BTreeSet<Owner>>,
     /// Who knew the log of an instance when it died, up to which version.
@@ -140,6 +146,7 @@ impl World {
             truth: Truth::default(),
             applications: Vec::new(),
             retired: BTreeMap::new(),
+            due: BTreeMap::new(),
             owners: BTreeMap::new(),
             heirs: BTreeMap::new(),
             connections: Vec::new(),
@@ -169,7 +176,9 @@ impl World {
         self.net.plan(600, Step::Act(Act::Connections));
         self.net.plan(1_500, Step::Fault);
         let phases = [
+            (CONVERGED - DUE, Phase::Due),
             (CONVERGED, Phase::Converged),
+            (SETTLED - DUE, Phase::Due),
             (SETTLED, Phase::Settled),
             (EMPTIED, Phase::Emptied),
             (END, Phase::End),
@@ -239,6 +248,10 @@ impl World {
                 Ok(())
             }
             Act::Check(phase) => match phase {
+                Phase::Due => {
+                    self.note_due();
+                    Ok(())
+                }
                 Phase::Converged => self.check_alike(false),
                 Phase::Settled => {
                     self.check_alike(true)?;
