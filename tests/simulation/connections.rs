@@ -15,6 +15,8 @@ pub(crate) struct Connection {
     pub(crate) instance: usize,
     pub(crate) life: u64,
     pub(crate) since: u64,
+    /// Somebody has asked for what its instance holds since.
+    pub(crate) pulled: bool,
     /// Each with the number of its meta.
     pub(crate) members: Vec<(Name, u64)>,
 }
@@ -28,10 +30,12 @@ pub(crate) struct Resident {
     pub(crate) changed: u64,
     /// When it was untracked, or its connection closed.
     pub(crate) left_at: Option<u64>,
-    /// It left by closing.
-    pub(crate) closed: bool,
+    /// It has left before, and may be back.
+    pub(crate) has_left: bool,
     /// When its instance died.
     pub(crate) died_at: Option<u64>,
+    /// Who had seen its instance for some time when that died without a word.
+    pub(crate) seen_by: Vec<usize>,
     /// All metas that it had, in order.
     pub(crate) metas: Vec<String>,
 }
@@ -61,7 +65,7 @@ impl World {
         self.next_client += 1;
         let (client, life) = (self.next_client, self.net.instances[instance].life);
         let since = self.net.now;
-        self.connections.push(Connection { client, instance, life, since, members: Vec::new() });
+        self.connections.push(Connection { client, instance, life, since, pulled: false, members: Vec::new() });
         let place = self.connections.len() - 1;
         for _ in 0..self.net.random.between(1, 4) {
             self.track_own(place)?;
@@ -102,8 +106,9 @@ impl World {
             life: open.life,
             changed: 0,
             left_at: None,
-            closed: false,
+            has_left: false,
             died_at: None,
+            seen_by: Vec::new(),
             metas: Vec::new(),
         });
         resident.left_at = None;
@@ -121,7 +126,7 @@ impl World {
                 let now = self.net.clocks(instance);
                 let machine = self.net.instances[instance].machine.as_mut().unwrap();
                 let removed = machine.untrack(now, name.member().unwrap().clone(), None);
-                self.forget_own(&name, false)?;
+                self.forget_own(&name)?;
                 if !removed {
                     return Err(format!("UNTRACK of {} finds nothing", brief(&name)));
                 }
@@ -131,12 +136,12 @@ impl World {
         self.drain(instance)
     }
 
-    fn forget_own(&mut self, name: &Name, closed: bool) -> Result<(), String> {
+    fn forget_own(&mut self, name: &Name) -> Result<(), String> {
         let now = self.net.now;
         let resident = self.residents.get_mut(name).ok_or_else(|| format!("{} was never here", brief(name)))?;
         resident.left_at = Some(now);
         resident.changed = now;
-        resident.closed = closed;
+        resident.has_left = true;
         Ok(())
     }
 
@@ -146,15 +151,17 @@ impl World {
             self.net.plan(100, Step::Act(Act::Hangup(client)));
             return Ok(());
         }
-        let Connection { instance, life, since, members, .. } = self.connections.remove(place);
+        let Connection { instance, life, since, pulled, members, .. } = self.connections.remove(place);
         if !self.net.lives(instance, life) {
             return Ok(());
         }
-        self.net.reached.note("members put and removed within a batch", u64::from(self.net.now < since + BATCH));
+        let within = self.net.now < since + BATCH;
+        self.net.reached.note("members put and removed within a batch", u64::from(within));
+        self.net.reached.note("of those, pulled in its middle", u64::from(within && pulled));
         let machine = self.net.instances[instance].machine.as_mut().unwrap();
         machine.close_connection(client);
         for (name, _) in members {
-            self.forget_own(&name, true)?;
+            self.forget_own(&name)?;
         }
         self.drain(instance)
     }

@@ -123,7 +123,28 @@ fn instances_become_alike_whatever_happens_between_them() {
 #[test]
 fn what_instances_show_is_true_whatever_happens_to_them() {
     if let Some(reached) = simulate(run_presence) {
-        let _ = reached;
+        reached.assert_met(&[
+            ("gaps", 1_000),
+            ("pulls through third parties", 1_000),
+            ("snapshots", 1_000),
+            ("members put and removed within a batch", 1_000),
+            ("of those, pulled in its middle", 10),
+            ("adoptions", 1_000),
+            ("members held by two", 1_000),
+            ("entries dropped after two rounds", 1_000),
+            ("hidden", 1_000),
+            ("shown again", 300),
+            ("lost", 1_000),
+            ("restarts", 300),
+            ("renewals", 10),
+            ("pauses", 300),
+            ("leases lapsed", 100),
+            ("ends", 300),
+            ("sessions ended by name", 100),
+            ("drains acknowledged", 300),
+            ("resumed", 300),
+            ("not resumed", 300),
+        ]);
     }
 }
 

@@ -129,7 +129,7 @@ impl World {
     }
 
     /// Two instances have seen each other, and have run, for some time.
-    fn is_calm(&self, a: usize, b: usize) -> bool {
+    pub(crate) fn is_calm(&self, a: usize, b: usize) -> bool {
         let settled = |index: usize| self.net.now - self.net.instances[index].started > 6_000;
         a == b || self.net.clear_for(a, b) > SOON && settled(a) && settled(b)
     }
@@ -138,13 +138,14 @@ impl World {
         let member = brief(name);
         let Some(resident) = self.residents.get(name) else { return Err(format!("{member} was never here")) };
         let right = match reason {
-            Reason::Untrack | Reason::Closed => resident.left_at.is_some(),
+            Reason::Untrack | Reason::Closed => resident.has_left,
             Reason::Lost => false,
             Reason::NodeDown => {
                 let lives = self.net.lives(resident.instance, resident.life);
-                // It has told nobody that it leaves.
-                let believed = self.views_down_for(index, resident.instance);
-                resident.left_at.is_some() || !(lives && self.is_calm(index, resident.instance)) && believed
+                // It was seen until its instance died, and is for some time after, unless that had said that it leaves.
+                let too_soon = resident.died_at.is_some_and(|died_at| self.net.now < died_at + DOWN_GRACE)
+                    && resident.seen_by.contains(&index);
+                resident.has_left || !(lives && self.is_calm(index, resident.instance)) && !too_soon
             }
         };
         if right {
@@ -152,12 +153,6 @@ impl World {
         }
         let records = self.records(index, name);
         Err(format!("{index} tells that {member} leaves: {reason:?} of {resident:?}{records}"))
-    }
-
-    /// Whether an instance has called another one down, or another life of it up, for the time that entries stay.
-    fn views_down_for(&self, index: usize, other: usize) -> bool {
-        let _ = (index, other);
-        true
     }
 
     /// A session was away, or seemed to be.

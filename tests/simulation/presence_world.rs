@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hereabouts::crdt::message::Message;
 use hereabouts::crdt::wire::Malformed;
 use hereabouts::crdt::{self, Incarnation, Log, NodeId, Owner};
 use hereabouts::map::HashKeys;
@@ -207,6 +208,7 @@ impl World {
     fn apply(&mut self, step: Step<Act>) -> Result<(), String> {
         match step {
             Step::Deliver { from, to, life, frame } => {
+                self.note_pull(to, &frame);
                 if self.net.deliver(from, to, life, frame)? {
                     self.drain(to)?;
                 }
@@ -290,7 +292,8 @@ impl World {
         let (now, life) = (self.net.clocks(index), self.net.instances[index].life);
         let Some(machine) = &mut self.net.instances[index].machine else { return Ok(()) };
         let more = machine.work(now, budget);
-        self.owners.entry((index, life)).or_default().insert(machine.replica().me());
+        let names = self.owners.entry((index, life)).or_default();
+        let renewed = names.insert(machine.replica().me()) && names.len() > 1;
         let mut changes = Vec::new();
         while let Some(change) = machine.poll_change() {
             changes.push(change);
@@ -299,6 +302,7 @@ impl World {
         while let Some(notice) = machine.poll_notice() {
             notices.push(notice);
         }
+        self.net.reached.note("renewals", u64::from(renewed));
         for change in changes {
             self.see(index, change)?;
         }
@@ -307,6 +311,19 @@ impl World {
         }
         self.net.flush(index, more);
         Ok(())
+    }
+
+    /// Whoever pulls now may see what is put and removed again before it is sent.
+    fn note_pull(&mut self, index: usize, frame: &[u8]) {
+        const PULL: u8 = 3;
+        let Some(machine) = &self.net.instances[index].machine else { return };
+        if frame.get(1) == Some(&PULL)
+            && let Ok(Message::<Name, Entry>::Pull { owner, .. }) = Message::decode(frame)
+            && owner == machine.replica().me()
+        {
+            let here = |open: &&mut Connection| open.instance == index;
+            self.connections.iter_mut().filter(here).for_each(|open| open.pulled = true);
+        }
     }
 
     fn look(&mut self, index: usize) -> Result<(), String> {
@@ -396,6 +413,7 @@ impl World {
 
     fn kill(&mut self, index: usize, how: &str) {
         self.count(index);
+        let seen_by = (0..self.net.instances.len()).filter(|other| self.is_calm(*other, index)).collect();
         if self.net.instances[index].machine.take().is_none() {
             return;
         }
@@ -403,7 +421,7 @@ impl World {
         self.net.instances[index].steady_since = self.net.now;
         self.net.reached.note("restarts", 1);
         self.net.tell(|| format!("{index} {how}"));
-        self.bury(index);
+        self.bury(index, if self.draining[index] == Some(self.net.instances[index].life) { Vec::new() } else { seen_by });
         let back = (self.net.now + self.net.random.between(50, 20_000)).min(FAULTS_END);
         self.net.schedule.plan(back, Step::Restart(index));
     }
@@ -470,13 +488,14 @@ impl World {
     }
 
     /// What it had acknowledged and nobody else has may be lost.
-    fn bury(&mut self, index: usize) {
+    fn bury(&mut self, index: usize, seen_by: Vec<usize>) {
         let (now, net) = (self.net.now, &self.net);
         let life = net.instances[index].life;
         self.connections.retain(|open| net.lives(open.instance, open.life));
         for resident in self.residents.values_mut() {
             if resident.died_at.is_none() && !net.lives(resident.instance, resident.life) {
                 resident.died_at = Some(now);
+                resident.seen_by = seen_by.clone();
             }
         }
         let others = || net.instances.iter().enumerate().filter_map(|(other, it)| Some((other, it.machine.as_ref()?)));
