@@ -106,23 +106,6 @@ const MOVERS: &[Mover] = &[
         },
     },
     Mover {
-        what: "a listener to all topics that does not read",
-        flags: &["--presence-watcher-backlog", "1kb"],
-        fields: &["presence_diffs_lost"],
-        act: |server, clients| {
-            if clients.is_empty() {
-                clients.push(Client::connect_slow(server.address(), "slow"));
-                clients[0].subscribe("PSUBSCRIBE", "__presence__:*", 1);
-            }
-            let meta = format!(r#"{{"a":"{}"}}"#, "x".repeat(4000));
-            let mut client = server.client();
-            for key in 0..500 {
-                client.send(encode(["PRESENCE.TRACK", "lobby", &key.to_string(), &meta]));
-            }
-            (0..500).for_each(|_| drop(client.value()));
-        },
-    },
-    Mover {
         what: "errors",
         flags: &[],
         fields: &["acl_access_denied_auth", "total_error_replies"],
