@@ -30,10 +30,6 @@ pub(super) struct Dropping {
 }
 
 impl Dropping {
-    pub(super) fn debug(&self) -> String {
-        format!("{:?} running {:?}", self.candidates, self.running.as_ref().map(|r| (&r.round, &r.names, r.is_second)))
-    }
-
     /// The own entries have other versions now, so that all begins anew.
     pub(super) fn restart(&mut self) -> impl Iterator<Item = Name> {
         let running = self.running.take().map(|running| running.names).unwrap_or_default();

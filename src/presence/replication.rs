@@ -55,20 +55,6 @@ impl OwnerView {
 }
 
 impl Presence {
-    /// debug
-    pub fn debug(&self) -> String {
-        let mut out = String::new();
-        for id in 0..self.sessions.end() {
-            if let Some(session) = self.sessions.get(id) {
-                out += &format!("{:?} ", session.name);
-                for slot in 0..session.members.end() { if let Some(slot) = session.members.get(slot) { out += &format!("{:?} shown {:?};", slot.name, slot.shown); } }
-                if let Some(named) = &session.named { out += &format!("own {:?} holders {:?} {:?} covered {:?} jobs {} tells {} clients {:?} lease {:?}", named.own, named.holders, named.liveness, named.covered, named.jobs, named.tells, named.clients, named.lease); }
-            }
-        }
-        out += &format!(" | jobs {} dropping {}", self.jobs.len(), self.dropping.debug());
-        out
-    }
-
     /// The replicated map, for what links and the operator want to know of it.
     pub fn replica(&self) -> &Replica<Name, Entry> {
         &self.replica

@@ -205,7 +205,8 @@ impl Presence {
             return;
         };
         let session = self.sessions.get(id);
-        let named = session.and_then(|session| Some((session.named.as_deref()?, session.members.shown_at(slot))));
+        let named =
+            session.and_then(|session| Some((session.named.as_deref()?, session.members.shown_at(slot))));
         let reason = named.map_or(reason, |(named, shown)| reason_of(named, shown, None));
         self.show(id, slot, None, reason);
         if let Some(session) = self.sessions.get_mut(id) {

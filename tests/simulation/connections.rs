@@ -65,7 +65,14 @@ impl World {
         self.next_client += 1;
         let (client, life) = (self.next_client, self.net.instances[instance].life);
         let since = self.net.now;
-        self.connections.push(Connection { client, instance, life, since, pulled: false, members: Vec::new() });
+        self.connections.push(Connection {
+            client,
+            instance,
+            life,
+            since,
+            pulled: false,
+            members: Vec::new(),
+        });
         let place = self.connections.len() - 1;
         for _ in 0..self.net.random.between(1, 4) {
             self.track_own(place)?;
@@ -92,7 +99,9 @@ impl World {
         };
         let machine = self.net.instances[open.instance].machine.as_mut().unwrap();
         let answer = machine.track(now, member, meta(number), false);
-        if answer.is_err() || machine.shown(&name).and_then(Entry::version).map(Version::reference) != answer.ok() {
+        if answer.is_err()
+            || machine.shown(&name).and_then(Entry::version).map(Version::reference) != answer.ok()
+        {
             return Err(format!("TRACK of {}: {answer:?}", brief(&name)));
         }
         let text = meta(number).as_str().to_owned();
@@ -138,7 +147,8 @@ impl World {
 
     fn forget_own(&mut self, name: &Name) -> Result<(), String> {
         let now = self.net.now;
-        let resident = self.residents.get_mut(name).ok_or_else(|| format!("{} was never here", brief(name)))?;
+        let resident =
+            self.residents.get_mut(name).ok_or_else(|| format!("{} was never here", brief(name)))?;
         resident.left_at = Some(now);
         resident.changed = now;
         resident.has_left = true;
@@ -146,7 +156,9 @@ impl World {
     }
 
     pub(crate) fn hang_up(&mut self, client: u64) -> Result<(), String> {
-        let Some(place) = self.connections.iter().position(|open| open.client == client) else { return Ok(()) };
+        let Some(place) = self.connections.iter().position(|open| open.client == client) else {
+            return Ok(());
+        };
         if self.net.instances[self.connections[place].instance].paused_since.is_some() {
             self.net.plan(100, Step::Act(Act::Hangup(client)));
             return Ok(());

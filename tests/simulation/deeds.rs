@@ -46,7 +46,8 @@ impl World {
     /// Takes down what the last command has written at an instance.
     pub(crate) fn take_down(&mut self, instance: usize, name: &Name) -> Result<Wrote, String> {
         let entry = self.own(instance, name).and_then(wrote);
-        let (stamp, wrote) = entry.ok_or_else(|| format!("{instance} has written nothing of {}", brief(name)))?;
+        let (stamp, wrote) =
+            entry.ok_or_else(|| format!("{instance} has written nothing of {}", brief(name)))?;
         let write = self.write_of(instance, stamp, wrote);
         let behind = self.behind(instance);
         let inverted = self.truth.write(name, write, behind)?;
@@ -77,8 +78,11 @@ impl World {
             }
             Deed::TrackAll => {
                 self.applications[number].tracks_again = false;
-                let wanted: Vec<(Name, u64)> =
-                    self.applications[number].wanted.iter().map(|(name, (meta, _))| (name.clone(), *meta)).collect();
+                let wanted: Vec<(Name, u64)> = self.applications[number]
+                    .wanted
+                    .iter()
+                    .map(|(name, (meta, _))| (name.clone(), *meta))
+                    .collect();
                 for (name, again) in wanted {
                     self.track(number, instance, &name, again, false)?;
                 }
@@ -127,7 +131,10 @@ impl World {
                 self.applications[number].wanted.insert(name.clone(), (new, reference));
             }
             (answer, before) => {
-                return Err(format!("TRACK of {} at {instance}: {answer:?}, shown was {before:?}", brief(name)));
+                return Err(format!(
+                    "TRACK of {} at {instance}: {answer:?}, shown was {before:?}",
+                    brief(name)
+                ));
             }
         }
         self.last_metas.insert(name.clone(), new);
@@ -160,7 +167,10 @@ impl World {
         if matches!(written, Wrote::Live(_)) && shown == Some(written) {
             return Ok(());
         }
-        Err(format!("{} was tracked at {instance}, which writes {written:?} and shows {shown:?}", brief(name)))
+        Err(format!(
+            "{} was tracked at {instance}, which writes {written:?} and shows {shown:?}",
+            brief(name)
+        ))
     }
 
     fn update(
@@ -223,7 +233,12 @@ impl World {
         Ok(())
     }
 
-    fn untrack_all(&mut self, number: usize, instance: usize, topic: Option<&'static str>) -> Result<(), String> {
+    fn untrack_all(
+        &mut self,
+        number: usize,
+        instance: usize,
+        topic: Option<&'static str>,
+    ) -> Result<(), String> {
         let session = self.applications[number].session.clone();
         let concerned: Vec<Name> = self.truth.of_session(&session).cloned().collect();
         let concerned: Vec<Name> = concerned
@@ -252,7 +267,8 @@ impl World {
 
     fn end(&mut self, number: usize, instance: usize) -> Result<(), String> {
         let session = self.applications[number].session.clone();
-        let before = self.truth.of_session(&session).filter(|name| self.shown(instance, name).is_some()).count();
+        let before =
+            self.truth.of_session(&session).filter(|name| self.shown(instance, name).is_some()).count();
         let now = self.net.clocks(instance);
         let shown = self.machine(instance).end(now, &session);
         self.net.reached.note("ends", 1);
@@ -272,7 +288,8 @@ impl World {
         let inverted = self.truth.end(session, write, behind)?;
         self.net.reached.note("excepted: writes closer together than the clocks", inverted);
         let now = self.net.now;
-        for application in self.applications.iter_mut().filter(|application| application.session == *session) {
+        for application in self.applications.iter_mut().filter(|application| application.session == *session)
+        {
             application.wanted.clear();
             application.ended_at = now;
             // Its lease has ended with it.
@@ -305,15 +322,17 @@ impl World {
         self.machine(instance).detach(now, session, client, how);
         let ended = self.own(instance, &end).map(Entry::stamp) != before;
         if ended {
-            let elsewhere = self.applications.iter().find(|application| application.session == *session).and_then(
-                |application| {
-                    application.holds.iter().find(|hold| {
-                        self.net.now - hold.since > LATE
-                            && self.net.lives(hold.instance, hold.life)
-                            && (hold.instance == instance || self.net.clear_for(instance, hold.instance) > LATE)
-                    })
-                },
-            );
+            let elsewhere =
+                self.applications.iter().find(|application| application.session == *session).and_then(
+                    |application| {
+                        application.holds.iter().find(|hold| {
+                            self.net.now - hold.since > LATE
+                                && self.net.lives(hold.instance, hold.life)
+                                && (hold.instance == instance
+                                    || self.net.clear_for(instance, hold.instance) > LATE)
+                        })
+                    },
+                );
             if !named || elsewhere.is_some() {
                 return Err(format!("{session} is ended by a client that goes, held by {elsewhere:?}"));
             }

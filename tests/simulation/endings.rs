@@ -102,7 +102,11 @@ impl World {
             for (index, machine) in self.machines() {
                 println!("{index} {:?}", machine.counts());
                 for (owner, log, standing) in machine.replica().records() {
-                    println!("    {owner:?} {standing:?} v{} {:?}", log.version(), log.iter().collect::<Vec<_>>());
+                    println!(
+                        "    {owner:?} {standing:?} v{} {:?}",
+                        log.version(),
+                        log.iter().collect::<Vec<_>>()
+                    );
                 }
             }
         }

@@ -22,11 +22,13 @@ mod checks;
 // Presence: links, membership, lives.
 mod network;
 
-// One run of it.
+// One run of it, and what goes wrong in it.
+mod faults;
 mod presence_world;
 
 // Applications, their sessions, and what they ask.
 mod deeds;
+mod habits;
 mod sessions;
 
 // Connections with members of their own.

@@ -228,7 +228,13 @@ impl<M: Machine, T> Network<M, T> {
     }
 
     /// A frame arrives. Returns whether the instance has taken it.
-    pub(crate) fn deliver(&mut self, from: usize, to: usize, life: u64, frame: Vec<u8>) -> Result<bool, String> {
+    pub(crate) fn deliver(
+        &mut self,
+        from: usize,
+        to: usize,
+        life: u64,
+        frame: Vec<u8>,
+    ) -> Result<bool, String> {
         if !self.lives(to, life) {
             return Ok(false);
         }

@@ -60,7 +60,10 @@ impl World {
         let text = version.meta.as_str();
         let was_tracked = match session_of(&name) {
             Some(_) => self.truth.metas.get(&(name.clone(), reference)).is_some_and(|meta| meta == text),
-            None => self.residents.get(&name).is_some_and(|resident| resident.metas.iter().any(|meta| meta == text)),
+            None => self
+                .residents
+                .get(&name)
+                .is_some_and(|resident| resident.metas.iter().any(|meta| meta == text)),
         };
         if !was_tracked {
             return Err(format!("{index} shows {member} as {version:?}, which was never tracked"));
@@ -71,7 +74,10 @@ impl World {
         }
         let latest = view.latest.get(&name).copied();
         if latest.is_some_and(|latest| stamp < latest || stamp == latest && view.shown.contains_key(&name)) {
-            return Err(format!("{index} goes back from {latest:?} of {member} to {version:?}{}", self.records(index, &name)));
+            return Err(format!(
+                "{index} goes back from {latest:?} of {member} to {version:?}{}",
+                self.records(index, &name)
+            ));
         }
         if view.removed.get(&name).is_some_and(|removed| stamp <= *removed) {
             return Err(format!("{index} shows {member} as {version:?}, whose removal it has seen"));
@@ -90,7 +96,8 @@ impl World {
         let (now, member) = (self.net.now, brief(&name));
         self.net.tell(|| format!("{index} does not show {member} any more: {reason:?}"));
         let before = self.views[index].shown.get(&name).cloned();
-        let before = before.ok_or_else(|| format!("{index} tells that {member} leaves, which was not there"))?;
+        let before =
+            before.ok_or_else(|| format!("{index} tells that {member} leaves, which was not there"))?;
         let stamp = before.stamp();
         self.net.mix(!stamp.time ^ index as u64);
         match session_of(&name).cloned() {
@@ -179,7 +186,9 @@ impl World {
         });
         match holder {
             None => Ok(()),
-            Some(hold) => Err(format!("{index} loses {} although its session is held by {hold:?}", brief(name))),
+            Some(hold) => {
+                Err(format!("{index} loses {} although its session is held by {hold:?}", brief(name)))
+            }
         }
     }
 
@@ -310,7 +319,9 @@ impl World {
                 now - died_at > long && steady > long
             }
             (Some(_), None) => {
-                text != resident.metas.last().map(String::as_str) && now - resident.changed > LATE && clear_for > LATE
+                text != resident.metas.last().map(String::as_str)
+                    && now - resident.changed > LATE
+                    && clear_for > LATE
             }
             (None, None) => lives && now - resident.changed > LATE && clear_for > LATE,
             _ => false,
@@ -326,7 +337,8 @@ impl World {
         let (now, views) = (self.net.now, &self.views);
         self.residents.retain(|name, resident| {
             let over_at = resident.left_at.into_iter().chain(resident.died_at).min();
-            over_at.is_none_or(|at| now < at + 20_000) || views.iter().any(|view| view.shown.contains_key(name))
+            over_at.is_none_or(|at| now < at + 20_000)
+                || views.iter().any(|view| view.shown.contains_key(name))
         });
     }
 
@@ -343,4 +355,3 @@ fn holders(machine: &Presence, name: &Name) -> usize {
     let Some(shown) = machine.shown(name) else { return 0 };
     machine.replica().records().filter(|(_, log, _)| log.get(name) == Some(shown)).count()
 }
-

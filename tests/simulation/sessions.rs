@@ -11,9 +11,6 @@ use hereabouts::presence::{Member, Meta, Name, Notice, SessionName, Stamp};
 use crate::presence_world::{Act, FAULTS_END, GRACE, LEASE_MAX, World};
 use crate::schedule::Step;
 
-/// Users of one application.
-const USERS: u64 = 4;
-
 /// What an application asks of an instance.
 #[derive(Clone, Debug)]
 pub(crate) enum Deed {
@@ -63,7 +60,7 @@ pub(crate) struct Application {
     pub(crate) gaps: Vec<(u64, u64)>,
     pub(crate) ended_at: u64,
     pub(crate) tracks_again: bool,
-    attach_at: Option<u64>,
+    pub(crate) attach_at: Option<u64>,
     touch_at: u64,
     start_at: u64,
 }
@@ -151,7 +148,8 @@ impl World {
         let application = &self.applications[number];
         if !application.running {
             if now >= application.start_at && now < FAULTS_END {
-                self.net.tell(|| format!("application {number} starts as {}", self.applications[number].session));
+                self.net
+                    .tell(|| format!("application {number} starts as {}", self.applications[number].session));
                 self.applications[number].running = true;
             }
             return Ok(());
@@ -201,8 +199,11 @@ impl World {
             match application.attach_at {
                 None => {
                     let long = !quiet && self.net.random.chance(120);
-                    let after =
-                        if long { self.net.random.between(6_000, 16_000) } else { self.net.random.between(30, 2_500) };
+                    let after = if long {
+                        self.net.random.between(6_000, 16_000)
+                    } else {
+                        self.net.random.between(30, 2_500)
+                    };
                     self.applications[number].attach_at = Some(now + after);
                 }
                 Some(at) if now >= at => {
@@ -231,7 +232,7 @@ impl World {
     }
 
     /// An instance for a command.
-    fn choose(&mut self, number: usize) -> Option<usize> {
+    pub(crate) fn choose(&mut self, number: usize) -> Option<usize> {
         let application = &self.applications[number];
         let anywhere = application.anywhere;
         let near = |index: &usize| {
@@ -242,7 +243,7 @@ impl World {
         (!usable.is_empty()).then(|| usable[self.net.random.below(usable.len() as u64) as usize])
     }
 
-    fn attach(&mut self, number: usize, instance: usize) -> Result<(), String> {
+    pub(crate) fn attach(&mut self, number: usize, instance: usize) -> Result<(), String> {
         self.next_client += 1;
         let client = self.next_client;
         let now = self.net.clocks(instance);
@@ -263,14 +264,20 @@ impl World {
         let life = self.net.instances[instance].life;
         let session = self.applications[number].session.clone();
         let Some(machine) = &mut self.net.instances[instance].machine else { return Ok(()) };
-        let alive = machine.touch(now, &session, ttl_ms, grace_ms).map_err(|refusal| format!("TOUCH: {refusal:?}"))?;
-        self.net.tell(|| format!("{session} is touched at {instance} for {ttl_ms}, grace {grace_ms:?}: {alive}"));
+        let alive = machine
+            .touch(now, &session, ttl_ms, grace_ms)
+            .map_err(|refusal| format!("TOUCH: {refusal:?}"))?;
+        self.net
+            .tell(|| format!("{session} is touched at {instance} for {ttl_ms}, grace {grace_ms:?}: {alive}"));
         let (now, late) = (self.net.now, self.net.now < FAULTS_END && self.net.random.chance(30));
         let application = &mut self.applications[number];
-        let known = application.holds.iter_mut().find(|hold| hold.instance == instance && hold.client.is_none());
+        let known =
+            application.holds.iter_mut().find(|hold| hold.instance == instance && hold.client.is_none());
         match known {
             Some(hold) => hold.until = now + ttl_ms,
-            None => application.holds.push(Hold { instance, life, client: None, since: now, until: now + ttl_ms }),
+            None => {
+                application.holds.push(Hold { instance, life, client: None, since: now, until: now + ttl_ms })
+            }
         }
         application.note_use(instance, life);
         application.touch_at = now + if late { 2 * ttl_ms + 8_000 } else { ttl_ms / 3 };
@@ -299,7 +306,8 @@ impl World {
     /// What an instance tells the clients that are attached there.
     pub(crate) fn hear(&mut self, index: usize, notice: Notice, working: bool) -> Result<(), String> {
         let Notice { session, client, members, resumed } = notice;
-        self.net.tell(|| format!("{index} tells {session} ({client:?}): {members} members, resumed: {resumed}"));
+        self.net
+            .tell(|| format!("{index} tells {session} ({client:?}): {members} members, resumed: {resumed}"));
         let shown = self.views[index].of_session(&session).count();
         if !working && shown != members {
             return Err(format!("{index} tells {session} of {members} members and shows {shown}"));
@@ -345,79 +353,9 @@ impl World {
         Ok(())
     }
 
-    fn do_something(&mut self, number: usize) -> Result<(), String> {
-        let drawn = self.net.random.below(1_000);
-        let attachments: Vec<usize> = {
-            let holds = self.applications[number].holds.iter().enumerate();
-            holds.filter(|(_, hold)| hold.client.is_some()).map(|(place, _)| place).collect()
-        };
-        match (drawn, attachments.as_slice()) {
-            (0..8, [place, ..]) => self.detach(number, *place, false)?,
-            (8..22, [place, ..]) => self.move_on(number, *place)?,
-            (22..25, [place]) if !self.applications[number].is_leased() => {
-                self.applications[number].attach_at = Some(self.net.now + 3_000);
-                self.detach(number, *place, true)?;
-            }
-            (25..28, _) => self.crash(number, false)?,
-            (28..31, _) => self.crash(number, true)?,
-            (31..35, _) => self.plan_deed(number, 0, Deed::End),
-            (35..39, _) => {
-                let topic = self.net.random.chance(500).then_some(TOPICS[0]);
-                self.plan_deed(number, 0, Deed::UntrackAll(topic));
-            }
-            (39..180, _) if !self.applications[number].holds.is_empty() || drawn < 60 => self.draw_deeds(number),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn plan_deed(&mut self, number: usize, after: u64, deed: Deed) {
-        self.net.plan(after, Step::Act(Act::Deed(number, deed)));
-    }
-
-    fn draw_deeds(&mut self, number: usize) {
-        let user = self.net.random.below(USERS);
-        let present = self.applications[number].wanted.contains_key(&self.applications[number].name(user));
-        let deed = match (present, self.net.random.below(10)) {
-            (true, 0..3) => Deed::Untrack(user),
-            (true, 3..5) => Deed::TrackAgain(user),
-            (true, 5..7) => Deed::Track(user),
-            (true, 7..9) => Deed::Update(user),
-            (true, _) => Deed::Merge(user),
-            (false, 0..6) => Deed::Track(user),
-            (false, 6..8) => Deed::TrackNew(user),
-            (false, _) => Deed::Untrack(user),
-        };
-        let untracks = matches!(deed, Deed::Untrack(_));
-        self.plan_deed(number, 0, deed);
-        if self.net.random.chance(300) {
-            let next = match (untracks, self.net.random.below(3)) {
-                (true, 0) => Deed::TrackAgain(user),
-                (true, _) => Deed::Track(user),
-                (false, 0) => Deed::TrackAgain(user),
-                (false, _) => Deed::Untrack(user),
-            };
-            let after = self.net.random.between(1, 40);
-            self.plan_deed(number, after, next);
-        }
-    }
-
-    /// It attaches at another instance, and mostly lets go of the former one.
-    fn move_on(&mut self, number: usize, place: usize) -> Result<(), String> {
-        let Some(instance) = self.choose(number) else { return Ok(()) };
-        let here = |hold: &Hold| hold.instance == instance && hold.client.is_some();
-        let again = self.applications[number].holds.iter().any(here);
-        if again && self.net.random.chance(700) {
-            return Ok(());
-        }
-        self.attach(number, instance)?;
-        let holds = self.applications[number].holds.len();
-        if holds > 2 || self.net.random.chance(700) { self.detach(number, place, false) } else { Ok(()) }
-    }
-
     /// The process dies, all its connections with it. It comes back with another session, or with the same one, which
     /// it ends first.
-    fn crash(&mut self, number: usize, same: bool) -> Result<(), String> {
+    pub(crate) fn crash(&mut self, number: usize, same: bool) -> Result<(), String> {
         self.net.tell(|| format!("application {number} dies"));
         self.net.reached.note("applications died", 1);
         self.let_go(number)?;
@@ -445,7 +383,8 @@ impl World {
     }
 
     fn let_go(&mut self, number: usize) -> Result<(), String> {
-        while let Some(place) = self.applications[number].holds.iter().position(|hold| hold.client.is_some()) {
+        while let Some(place) = self.applications[number].holds.iter().position(|hold| hold.client.is_some())
+        {
             self.detach(number, place, false)?;
         }
         self.applications[number].tracks_again = false;
