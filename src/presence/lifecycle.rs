@@ -81,7 +81,7 @@ impl Presence {
         let stamp = self.clock.stamp(now.unix_ms());
         let name = Name::from(Subject::End(session.into()));
         self.replica.put(now.monotonic_ms(), name.clone(), Content::End(stamp).into());
-        self.learn_end(now, id, stamp);
+        self.learn_end(now, id, stamp, true);
         self.may_drop(&name);
         shown
     }
@@ -116,19 +116,19 @@ impl Presence {
         named.is_none_or(|named| named.jobs == 0)
     }
 
-    /// A session was ended at this time.
-    pub(super) fn learn_end(&mut self, now: Now, id: SessionId, stamp: super::Stamp) {
+    /// A session was ended at this time; here and now, if `is_latest`, and nothing was tracked since.
+    pub(super) fn learn_end(&mut self, now: Now, id: SessionId, stamp: super::Stamp, is_latest: bool) {
         let Some(named) = self.sessions.named_mut(id) else { return };
         named.ended = named.ended.max(Some(stamp));
         if named.lease.is_some() && named.own.is_some_and(|own| own.stamp < stamp) {
             named.lease = None;
             self.lease_over(now, id);
         }
-        if let Some(named) = self.sessions.named_mut(id)
+        if let Some(named) = self.sessions.named_mut(id).filter(|_| is_latest)
             && named.own.is_none()
             && named.holders.is_empty()
         {
-            // There is nothing to come back to.
+            // There is nothing to come back to, and nothing whose grace runs.
             (named.liveness, named.was_held) = (Liveness::Over, false);
             self.plan(now, id);
         }

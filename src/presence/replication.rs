@@ -260,7 +260,7 @@ impl Presence {
             }
             (Subject::End(session), Some(Content::End(stamp))) => {
                 let id = self.named_session(session);
-                self.learn_end(now, id, *stamp);
+                self.learn_end(now, id, *stamp, false);
                 self.forget_if_over(id);
             }
             (Subject::End(_), _) => {}

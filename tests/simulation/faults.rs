@@ -1,6 +1,5 @@
 //! What goes wrong: cuts, ends without warning and in good order, starts, pauses.
 
-
 use hereabouts::crdt::Log;
 use hereabouts::presence::Name;
 
