@@ -5,7 +5,7 @@
 use super::entry::{Attachment, Content, Entry};
 use super::jobs::Job;
 use super::machine::{Detach, Presence};
-use super::name::{Name, Subject};
+use super::name::{Name, SessionName, Subject};
 use super::sessions::{Liveness, Named, SessionId};
 use super::timers::Timer;
 use super::{Notice, Refusal};
@@ -14,7 +14,7 @@ use crate::time::Now;
 impl Presence {
     /// A client is attached to a session from now on, which is told what it must know.
     pub fn attach(&mut self, now: Now, session: &str, client: u64) {
-        let id = self.sessions.find_or_create_named(session);
+        let id = self.named_session(session);
         let resumed = self.is_resumed(id);
         let Some(named) = self.sessions.named_mut(id) else { return };
         named.owes_news = false;
@@ -55,7 +55,7 @@ impl Presence {
             Some(id) => id,
             None => {
                 self.check_room_for_sessions(1)?;
-                self.sessions.find_or_create_named(session)
+                self.named_session(session)
             }
         };
         let resumed = self.is_resumed(id);
@@ -66,7 +66,7 @@ impl Presence {
         if named.own.is_none_or(|own| (own.ttl_ms, own.grace_ms) != (ttl_ms, grace_ms)) {
             self.hold(now, id, ttl_ms, grace_ms);
         }
-        self.plan(id);
+        self.plan(now, id);
         Ok(resumed)
     }
 
@@ -76,14 +76,38 @@ impl Presence {
         if known.is_none() && (self.is_alone() || self.check_room_for_sessions(1).is_err()) {
             return 0;
         }
-        let id = self.sessions.find_or_create_named(session);
+        let id = self.named_session(session);
         let shown = self.sessions.get(id).map_or(0, |session| session.members.shown());
         let stamp = self.clock.stamp(now.unix_ms());
         let name = Name::from(Subject::End(session.into()));
         self.replica.put(now.monotonic_ms(), name.clone(), Content::End(stamp).into());
-        self.learn_end(now, id, stamp);
+        self.learn_end(now, id, stamp, true);
         self.may_drop(&name);
         shown
+    }
+
+    /// A session, which is remembered from now on if it was not.
+    pub(super) fn session(&mut self, name: &SessionName) -> SessionId {
+        match (self.sessions.find(name), name) {
+            (Some(id), _) => id,
+            (None, SessionName::Named(session)) => self.named_session(session),
+            (None, SessionName::Connection { .. }) => self.sessions.create(name.clone()),
+        }
+    }
+
+    /// A named one. That it was ended may be known for longer than the session was remembered.
+    pub(super) fn named_session(&mut self, name: &str) -> SessionId {
+        if let Some(id) = self.sessions.find_named(name) {
+            return id;
+        }
+        let id = self.sessions.create(SessionName::Named(name.into()));
+        let end = Name::from(Subject::End(name.into()));
+        let ends = self.replica.records().filter_map(|(_, log, _)| log.get(&end));
+        let ended = ends.map(Entry::stamp).max();
+        if let Some(named) = self.sessions.named_mut(id) {
+            named.ended = ended;
+        }
+        id
     }
 
     /// Whether nothing is under way that concerns all members of a session.
@@ -92,21 +116,21 @@ impl Presence {
         named.is_none_or(|named| named.jobs == 0)
     }
 
-    /// A session was ended at this time.
-    pub(super) fn learn_end(&mut self, now: Now, id: SessionId, stamp: super::Stamp) {
+    /// A session was ended at this time; here and now, if `is_latest`, and nothing was tracked since.
+    pub(super) fn learn_end(&mut self, now: Now, id: SessionId, stamp: super::Stamp, is_latest: bool) {
         let Some(named) = self.sessions.named_mut(id) else { return };
         named.ended = named.ended.max(Some(stamp));
         if named.lease.is_some() && named.own.is_some_and(|own| own.stamp < stamp) {
             named.lease = None;
             self.lease_over(now, id);
         }
-        if let Some(named) = self.sessions.named_mut(id)
+        if let Some(named) = self.sessions.named_mut(id).filter(|_| is_latest)
             && named.own.is_none()
             && named.holders.is_empty()
         {
-            // There is nothing to come back to.
+            // There is nothing to come back to, and nothing whose grace runs.
             (named.liveness, named.was_held) = (Liveness::Over, false);
-            self.plan(id);
+            self.plan(now, id);
         }
         self.settle_all(id);
         self.forget_if_over(id);
@@ -192,7 +216,7 @@ impl Presence {
                 }
             }
         }
-        self.plan(id);
+        self.plan(now, id);
         self.forget_if_over(id);
     }
 
@@ -225,7 +249,8 @@ impl Presence {
     }
 
     /// Notes when something is due for a session.
-    pub(super) fn plan(&mut self, id: SessionId) {
+    pub(super) fn plan(&mut self, now: Now, id: SessionId) {
+        let now_ms = now.monotonic_ms();
         let (owners, default_ms) = (&self.owners, self.settings.grace_ms);
         let Some(named) = self.sessions.named_mut(id) else { return };
         let grace = match named.liveness {
@@ -239,7 +264,8 @@ impl Presence {
             owners.get(owner).and_then(|view| view.lease_ends(attachment.ttl_ms))
         };
         let holders = match named.liveness {
-            Liveness::Alive => named.holders.iter().filter_map(left_behind).min(),
+            // One that is over already keeps nothing alive, and nothing is due for it.
+            Liveness::Alive => named.holders.iter().filter_map(left_behind).filter(|at| *at > now_ms).min(),
             _ => None,
         };
         let due = [grace, holders, named.lease].into_iter().flatten().min();

@@ -335,7 +335,9 @@ impl Presence {
     fn write(&mut self, now: Now, found: &Found, meta: Meta) -> Stamp {
         let shown = found.version();
         let kept = shown.filter(|shown| shown.meta.is_equal(&meta));
+        // Elsewhere it may have been untracked or updated a moment ago, and this came later.
         if let Some(kept) = kept
+            && (found.named_session().is_none() || self.is_alone())
             && self.holds(found, kept)
         {
             self.begin_grace_if_nobody_holds(now, found);
@@ -365,7 +367,7 @@ impl Presence {
     /// A member of a session that nobody holds has been tracked: the session has its grace to be opened.
     fn begin_grace_if_nobody_holds(&mut self, now: Now, found: &Found) {
         let Some(name) = found.named_session() else { return };
-        let id = found.session.unwrap_or_else(|| self.sessions.find_or_create_named(name));
+        let id = found.session.unwrap_or_else(|| self.named_session(name));
         self.begin_grace(now, id);
     }
 
@@ -375,7 +377,7 @@ impl Presence {
             && named.liveness != Liveness::Alive
         {
             named.liveness = Liveness::Grace(now.monotonic_ms());
-            self.plan(id);
+            self.plan(now, id);
         }
     }
 }

@@ -61,7 +61,7 @@ pub(crate) struct Instance {
 
 pub(crate) struct World {
     pub(crate) random: Random,
-    pub(crate) schedule: Schedule,
+    pub(crate) schedule: Schedule<usize>,
     pub(crate) now: u64,
     pub(crate) instances: Vec<Instance>,
     /// Directions in which nothing gets through.
@@ -196,7 +196,7 @@ impl World {
         self.schedule.plan(look, Step::Look(index));
     }
 
-    fn apply(&mut self, step: Step) -> Result<(), String> {
+    fn apply(&mut self, step: Step<usize>) -> Result<(), String> {
         match step {
             Step::Deliver { from, to, life, frame } => self.deliver(from, to, life, frame),
             Step::Wake(index) => self.wake(index),
