@@ -31,10 +31,6 @@ pub(crate) struct View {
 }
 
 impl View {
-    pub(crate) fn of_session<'a>(&'a self, session: &'a Arc<str>) -> impl Iterator<Item = &'a Name> {
-        self.shown.keys().filter(move |name| session_of(name) == Some(session))
-    }
-
     pub(crate) fn reference(&self, name: &Name) -> Option<Stamp> {
         self.shown.get(name).and_then(Entry::version).map(Version::reference)
     }

@@ -287,7 +287,7 @@ impl World {
             self.see(index, change)?;
         }
         for notice in notices {
-            self.hear(index, notice, more)?;
+            self.hear(index, notice)?;
         }
         self.net.flush(index, more);
         Ok(())

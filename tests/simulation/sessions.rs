@@ -280,7 +280,9 @@ impl World {
             }
         }
         application.note_use(instance, life);
-        application.touch_at = now + if late { 2 * ttl_ms + 8_000 } else { ttl_ms / 3 };
+        // When the faults are over nobody is late any more.
+        let away_ms = if late { (2 * ttl_ms + 8_000).min(FAULTS_END - now) } else { ttl_ms / 3 };
+        application.touch_at = now + away_ms;
         self.drop_holds(number);
         self.net.reached.note("leases lapsed", u64::from(late));
         if !alive {
@@ -304,14 +306,10 @@ impl World {
     }
 
     /// What an instance tells the clients that are attached there.
-    pub(crate) fn hear(&mut self, index: usize, notice: Notice, working: bool) -> Result<(), String> {
+    pub(crate) fn hear(&mut self, index: usize, notice: Notice) -> Result<(), String> {
         let Notice { session, client, members, resumed } = notice;
         self.net
             .tell(|| format!("{index} tells {session} ({client:?}): {members} members, resumed: {resumed}"));
-        let shown = self.views[index].of_session(&session).count();
-        if !working && shown != members {
-            return Err(format!("{index} tells {session} of {members} members and shows {shown}"));
-        }
         let life = self.net.instances[index].life;
         let number = self.applications.iter().position(|application| {
             application.session == session
