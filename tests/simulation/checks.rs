@@ -165,8 +165,7 @@ impl World {
         else {
             return Ok(());
         };
-        if belief.last.is_none() && belief.node.is_none_or(|node| node == theirs.me().node) {
-            // Never met in this life.
+        if !belief.met {
             return match self.clock(index) < FORGET_AFTER {
                 true => Err(format!("{index} ends a round without having met {other}")),
                 false => Ok(()),
