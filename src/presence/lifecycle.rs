@@ -17,7 +17,8 @@ impl Presence {
         let id = self.named_session(session);
         let resumed = self.is_resumed(id);
         let Some(named) = self.sessions.named_mut(id) else { return };
-        named.owes_news = false;
+        // What it is told now may be lost with its connection: it is told again until it has done something about it.
+        named.owes_news = !resumed;
         named.clients.insert(client);
         if named.own.is_none() {
             self.hold(now, id, 0, None);
@@ -154,7 +155,11 @@ impl Presence {
         let Some(named) = self.sessions.named_mut(id) else { return };
         let is_new = named.own.is_none();
         let stamp = named.own.map_or(fresh, |own| own.stamp);
-        let attachment = Attachment { stamp, ttl_ms, grace_ms };
+        if !named.keeps() {
+            // What was not kept until now does not come back, here or elsewhere: the application is told to track it again.
+            named.given_up = Some(fresh);
+        }
+        let attachment = Attachment { stamp, ttl_ms, grace_ms, given_up: named.given_up };
         named.own = Some(attachment);
         named.grace_ms = grace_ms;
         let entry = Entry::from(Content::Attachment(attachment));
@@ -195,20 +200,20 @@ impl Presence {
         let counts = |(owner, attachment): (&crate::crdt::Owner, &Attachment)| {
             owners.get(owner).is_some_and(|view| view.holds(attachment.ttl_ms, now_ms))
         };
-        let since = named.holders.iter().filter(|holder| counts(*holder)).map(|(_, holder)| holder.stamp);
-        let since = since.chain(named.own.map(|own| own.stamp)).min();
-        named.was_held |= since.is_some();
-        match (since, named.liveness) {
-            (Some(_), Liveness::Alive) | (None, Liveness::Unknown | Liveness::Over) => {}
-            (Some(_), Liveness::Grace(_)) => named.liveness = Liveness::Alive,
-            (Some(since), Liveness::Unknown | Liveness::Over) => {
-                // What was not kept until then does not come back.
-                named.given_up = named.given_up.max(Some(since));
+        let is_held = named.own.is_some() || named.holders.iter().any(counts);
+        named.was_held |= is_held;
+        match (is_held, named.liveness) {
+            (true, Liveness::Alive) | (false, Liveness::Unknown | Liveness::Over) => {}
+            (true, Liveness::Grace(_)) => named.liveness = Liveness::Alive,
+            (true, Liveness::Unknown | Liveness::Over) => {
+                // Whoever holds it knows better what was kept and what was not.
+                let given_up = named.holders.values().filter_map(|holder| holder.given_up).max();
+                named.given_up = named.given_up.max(given_up);
                 named.liveness = Liveness::Alive;
                 self.settle_all(id);
             }
-            (None, Liveness::Alive) => named.liveness = Liveness::Grace(now_ms),
-            (None, Liveness::Grace(since_ms)) => {
+            (false, Liveness::Alive) => named.liveness = Liveness::Grace(now_ms),
+            (false, Liveness::Grace(since_ms)) => {
                 let ends_ms = since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms));
                 // It comes back and is lost again faster than its members can be given up.
                 if now_ms >= ends_ms && !named.gives_up {

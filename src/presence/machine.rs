@@ -340,7 +340,7 @@ impl Presence {
             && (found.named_session().is_none() || self.is_alone())
             && self.holds(found, kept)
         {
-            self.begin_grace_if_nobody_holds(now, found);
+            self.note_tracked(now, found);
             return kept.reference();
         }
         let stamp = self.clock.stamp(now.unix_ms());
@@ -351,7 +351,7 @@ impl Presence {
         };
         let reference = version.reference();
         self.replica.put_hashed(now.monotonic_ms(), found.hash, &found.name, version.into());
-        self.begin_grace_if_nobody_holds(now, found);
+        self.note_tracked(now, found);
         self.settle_hashed(now, &found.name, found.hash, Reason::Untrack);
         reference
     }
@@ -364,18 +364,19 @@ impl Presence {
         own.and_then(Entry::version).is_some_and(same)
     }
 
-    /// A member of a session that nobody holds has been tracked: the session has its grace to be opened.
-    fn begin_grace_if_nobody_holds(&mut self, now: Now, found: &Found) {
+    /// A member has been tracked here.
+    fn note_tracked(&mut self, now: Now, found: &Found) {
         let Some(name) = found.named_session() else { return };
         let id = found.session.unwrap_or_else(|| self.named_session(name));
-        self.begin_grace(now, id);
+        self.session_used(now, id);
     }
 
-    /// The grace of a session begins anew, unless somebody holds it.
-    pub(super) fn begin_grace(&mut self, now: Now, id: SessionId) {
-        if let Some(named) = self.sessions.named_mut(id)
-            && named.liveness != Liveness::Alive
-        {
+    /// A member of a session was tracked, here or elsewhere: its application knows how it stands, and unless somebody holds it
+    /// it has its grace anew.
+    pub(super) fn session_used(&mut self, now: Now, id: SessionId) {
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        named.owes_news = false;
+        if named.liveness != Liveness::Alive {
             named.liveness = Liveness::Grace(now.monotonic_ms());
             self.plan(now, id);
         }

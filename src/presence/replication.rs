@@ -279,7 +279,7 @@ impl Presence {
             let Some(named) = self.sessions.named_mut(id) else { return };
             match version.state() {
                 // Tracked in a session that nobody holds: it has its grace to be opened, here as there.
-                State::Live if is_up && !named.is_given_up(version.stamp) => self.begin_grace(now, id),
+                State::Live if is_up && !named.is_given_up(version.stamp) => self.session_used(now, id),
                 State::Lost(at) => {
                     let before = named.own.is_some_and(|own| at <= own.stamp);
                     let counts = before && !named.is_ended(version.stamp);
