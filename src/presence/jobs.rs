@@ -252,3 +252,7 @@ impl Presence {
         None
     }
 }
+
+#[cfg(test)]
+#[path = "jobs_tests.rs"]
+mod tests;

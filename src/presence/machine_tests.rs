@@ -595,37 +595,3 @@ fn untracking_all_of_a_session_or_of_one_topic() {
     assert_eq!(remove(&mut world, None), 3);
     assert_eq!(world.views[0].len(), 0);
 }
-
-/// A client can ask for a walk over a session's members far more often than one can be made.
-#[test]
-fn what_comes_again_waits_once() {
-    let mut world = World::new(1);
-    for key in 0..20 {
-        world.track(0, member("t", &key.to_string(), "s", ""), "{}");
-    }
-    let at = now(world.now_ms);
-    let machine = world.machine(0);
-    for client in 0..100 {
-        machine.attach(at, "s", client);
-        machine.detach(at, "s", client, Detach::Quiet);
-    }
-    assert!(machine.jobs.len() <= 1, "{}", machine.jobs.len());
-    world.pass(20_000);
-    assert!(world.views[0].is_empty(), "it ends");
-    for key in 0..20 {
-        world.track(0, member("t", &key.to_string(), "s", ""), "{}");
-    }
-    for _ in 0..100 {
-        world.now_ms += 10;
-        let (at, later) = (now(world.now_ms), now(world.now_ms + 5));
-        let machine = world.machine(0);
-        machine.touch(at, "s", 1, Some(0)).unwrap();
-        machine.handle_timeout(later, 0);
-    }
-    let jobs = world.machine(0).jobs.len();
-    assert!(jobs <= 2, "{jobs}");
-    world.pass(1_000);
-    assert!(world.views[0].is_empty());
-    assert!(world.machine(0).jobs.is_empty());
-    assert_eq!(world.machine(0).sessions.named(), 0);
-}
