@@ -12,7 +12,8 @@ use serde_json::Value;
 #[derive(Default)]
 pub(crate) struct Picture {
     present: BTreeMap<String, BTreeMap<String, u64>>,
-    sequence: u64,
+    /// That of the last message.
+    sequence: Option<u64>,
     /// A state has begun of which there is more.
     is_partial: bool,
 }
@@ -21,7 +22,7 @@ impl Picture {
     /// Takes a message. Returns the changes that it tells of.
     pub(crate) fn take(&mut self, payload: &[u8]) -> io::Result<Vec<u64>> {
         let message: Value = serde_json::from_slice(payload)?;
-        let sequence = message["seq"].as_u64().unwrap_or_default();
+        let sequence = message["seq"].as_u64();
         let payload = &message["payload"];
         match message["event"].as_str() {
             Some("presence_state") => {
@@ -33,7 +34,7 @@ impl Picture {
                 self.join(payload)?;
                 Ok(Vec::new())
             }
-            Some("presence_diff") if sequence == self.sequence + 1 && !self.is_partial => {
+            Some("presence_diff") if sequence == self.sequence.map(|last| last + 1) && !self.is_partial => {
                 self.sequence = sequence;
                 let changes = self.join(&payload["joins"])?;
                 self.leave(&payload["leaves"])?;
@@ -73,7 +74,7 @@ impl Picture {
 
     /// Whether so many are present, and everything was told.
     pub(crate) fn has(&self, keys: usize) -> bool {
-        !self.is_partial && self.sequence > 0 && self.present.len() == keys
+        !self.is_partial && self.sequence.is_some() && self.present.len() == keys
     }
 
     /// Whether just these are present, each with one meta.
