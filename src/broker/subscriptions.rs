@@ -47,6 +47,8 @@ pub struct Subscriptions {
     topic_pattern_count: AtomicUsize,
     /// Chains of fan-outs that are under way.
     unfinished: AtomicUsize,
+    /// Fan-outs to patterns alone that are under way or wait for their turn.
+    diffs_unfinished: AtomicUsize,
     /// Fan-outs that can go on.
     fanouts: SegQueue<Fanout>,
     /// Who publishes what the broker itself says: nobody is told how many received it.
@@ -90,6 +92,7 @@ impl Subscriptions {
             pattern_count: AtomicUsize::new(0),
             topic_pattern_count: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
+            diffs_unfinished: AtomicUsize::new(0),
             fanouts: SegQueue::new(),
             nobody: Arc::new(Outbox::new(0)),
         }
@@ -185,6 +188,7 @@ impl Subscriptions {
         if let Some(index) = index
             && shard.is_busy(index)
         {
+            self.count_diffs(cursor.audience(), 1);
             shard.queue(index, Fanout::new(message, cursor, publisher.clone()));
             return Published::Unfinished;
         }
@@ -195,6 +199,7 @@ impl Subscriptions {
         // Counted while the patterns are locked: from here on their slots are not reused. Without patterns, those that
         // come from now on do not count for this delivery.
         self.unfinished.fetch_add(1, Ordering::AcqRel);
+        self.count_diffs(cursor.audience(), 1);
         drop(patterns);
         let index = *index.get_or_insert_with(|| shard.find_or_create(hash, message.channel));
         shard.begin_turn(index);
@@ -214,6 +219,7 @@ impl Subscriptions {
         let finished = fanout.advance(Some(shard.receivers(index)), patterns.as_deref(), delivery);
         drop(patterns);
         if finished {
+            self.count_diffs(fanout.audience(), -1);
             let next = shard.next_turn(index);
             drop(shard);
             if next.is_none() {
@@ -226,6 +232,17 @@ impl Subscriptions {
             self.fanouts.push(fanout);
         }
         !self.fanouts.is_empty()
+    }
+
+    fn count_diffs(&self, audience: Audience, change: isize) {
+        if let Audience::Patterns { .. } = audience {
+            self.diffs_unfinished.fetch_add(change as usize, Ordering::AcqRel);
+        }
+    }
+
+    /// Deliveries of what happens in topics, to subscribers of patterns, that have not ended.
+    pub fn diffs_unfinished(&self) -> usize {
+        self.diffs_unfinished.load(Ordering::Acquire)
     }
 
     /// Whether a fan-out waits to go on.

@@ -128,7 +128,7 @@ fn check_subscriptions(context: &Context<'_>, request: Request<'_>, kind: Kind) 
         return Err(Error::ChannelTooLong(config.max_channel_length));
     }
     if kind == Kind::Channel {
-        request.arguments_from(1).try_for_each(|channel| presence::check_channel(context, channel))?;
+        presence::check_channels(context, request.arguments_from(1))?;
     }
     let all = context.session.all_subscriptions();
     let patterns = context.session.subscriptions(Kind::Pattern);

@@ -218,14 +218,15 @@ impl<K: Key, V: Value> Replica<K, V> {
             self.counts.late_updates += 1;
             return;
         }
-        let deadline_ms = now_ms + self.settings.pull_timeout_ms;
-        if let Some(pull) = record.pull.as_mut().filter(|pull| pull.from == from) {
-            pull.deadline_ms = deadline_ms;
-        }
         if part.base.is_some_and(|base| base > record.log.version()) {
             self.counts.gaps += 1;
             self.pull(now_ms, from, owner);
             return;
+        }
+        // What does not follow on what is here is no answer, however often it comes: that is waited for no longer.
+        let deadline_ms = now_ms + self.settings.pull_timeout_ms;
+        if let Some(pull) = record.pull.as_mut().filter(|pull| pull.from == from) {
+            pull.deadline_ms = deadline_ms;
         }
         let long = part.index > 0;
         let Some(Whole { base, to, changes }) = self.incoming.take(from, part, deadline_ms) else { return };

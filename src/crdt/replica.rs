@@ -215,9 +215,9 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.records.get(&owner).map(|record| record.standing)
     }
 
-    /// Whether no other instance is known.
+    /// Whether no other instance is known, nor expected.
     pub fn is_alone(&self) -> bool {
-        self.records.len() == 1 && self.nodes.len() == 1 && self.peers.is_empty()
+        self.records.len() == 1 && self.nodes.len() == 1 && self.peers.is_empty() && self.seeds.is_empty()
     }
 
     /// Entries that wait for the rest of an update.

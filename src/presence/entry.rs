@@ -104,6 +104,8 @@ pub struct Attachment {
     pub ttl_ms: u64,
     /// For so many milliseconds the members stay when it has ended, if that was asked for.
     pub grace_ms: Option<u64>,
+    /// Versions up to this one were given up when it began: whoever did not know the session takes that over.
+    pub given_up: Option<Stamp>,
 }
 
 /// What an entry says.
@@ -165,16 +167,23 @@ const END: u8 = 4;
 /// Added to the kind of a version: what else follows.
 const HAS_REFERENCE: u8 = 1 << 4;
 const HAS_PREVIOUS: u8 = 1 << 5;
+/// Added to the kind of an attachment.
+const HAS_GIVEN_UP: u8 = 1 << 4;
+
+fn more(there: bool, flag: u8) -> u8 {
+    if there { flag } else { 0 }
+}
 
 impl Wire for Entry {
     fn encode(&self, out: &mut Vec<u8>) {
         match &*self.0 {
             Content::Version(version) => encode_version(version, out),
             Content::Attachment(attachment) => {
-                out.push(ATTACHMENT);
+                out.push(ATTACHMENT | more(attachment.given_up.is_some(), HAS_GIVEN_UP));
                 attachment.stamp.encode(out);
                 put_number(out, attachment.ttl_ms);
                 put_number(out, attachment.grace_ms.map_or(0, |grace_ms| grace_ms.saturating_add(1)));
+                attachment.given_up.iter().for_each(|stamp| stamp.encode(out));
             }
             Content::End(stamp) => {
                 out.push(END);
@@ -187,9 +196,10 @@ impl Wire for Entry {
         let kind = input.byte()?;
         let stamp = Stamp::decode(input)?;
         let content = match kind {
-            ATTACHMENT => {
+            kind if kind & !HAS_GIVEN_UP == ATTACHMENT => {
                 let (ttl_ms, grace_ms) = (input.number()?, input.number()?.checked_sub(1));
-                Content::Attachment(Attachment { stamp, ttl_ms, grace_ms })
+                let given_up = (kind & HAS_GIVEN_UP != 0).then(|| Stamp::decode(input)).transpose()?;
+                Content::Attachment(Attachment { stamp, ttl_ms, grace_ms, given_up })
             }
             END => Content::End(stamp),
             kind => Content::Version(decode_version(kind, stamp, input)?),
@@ -206,7 +216,6 @@ fn encode_version(version: &Version, out: &mut Vec<u8>) {
         State::Gone => GONE,
     };
     let (reference, previous) = (rare.and_then(|rare| rare.reference), version.previous());
-    let more = |there: bool, flag: u8| if there { flag } else { 0 };
     out.push(kind | more(reference.is_some(), HAS_REFERENCE) | more(previous.is_some(), HAS_PREVIOUS));
     version.stamp.encode(out);
     reference.into_iter().chain(previous).for_each(|stamp| stamp.encode(out));
@@ -253,14 +262,15 @@ mod tests {
         let ranks =
             [lost.rank(), live.rank(), Version::gone(stamp(9)).rank(), Version::gone(stamp(10)).rank()];
         assert!(ranks.is_sorted());
-        let attachment = |grace_ms| Attachment { stamp: stamp(1), ttl_ms: 30_000, grace_ms };
+        let attachment =
+            |grace_ms, given_up| Attachment { stamp: stamp(1), ttl_ms: 30_000, grace_ms, given_up };
         let entries: [Entry; 7] = [
             live.into(),
             updated.into(),
             lost.into(),
             Version::gone(stamp(9)).into(),
-            Content::Attachment(attachment(None)).into(),
-            Content::Attachment(attachment(Some(0))).into(),
+            Content::Attachment(attachment(None, None)).into(),
+            Content::Attachment(attachment(Some(0), Some(stamp(1)))).into(),
             Content::End(stamp(4)).into(),
         ];
         for entry in entries {

@@ -83,12 +83,17 @@ impl Presence {
         }
     }
 
-    /// Looks at all members of a named session again.
+    /// Looks at all members of a named session again. A client can ask for that more often than it can be done.
     pub(super) fn settle_all(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(id)
             && !session.members.is_empty()
             && let Some(named) = session.named.as_deref_mut()
         {
+            if named.settles {
+                named.settles_again = true;
+                return;
+            }
+            named.settles = true;
             named.jobs += 1;
             self.jobs.push_back(Job::Settle { session: id, next: 0 });
         }
@@ -120,13 +125,27 @@ impl Presence {
                 let settle = |presence: &mut Presence, name: &Name| {
                     presence.settle(now, name, Reason::NodeDown);
                 };
-                let done = self.for_members(session, &mut next, budget, settle);
-                (!self.job_ended(now, session, done)).then_some(Job::Settle { session, next })
+                if !self.for_members(session, &mut next, budget, settle) {
+                    return Some(Job::Settle { session, next });
+                }
+                let named = self.sessions.named_mut(session)?;
+                if std::mem::take(&mut named.settles_again) {
+                    // Behind what waits already.
+                    self.jobs.push_back(Job::Settle { session, next: 0 });
+                    return None;
+                }
+                named.settles = false;
+                self.job_ended(now, session);
+                None
             }
             Job::GiveUp { session, mut next, at } => {
                 let lose = |presence: &mut Presence, name: &Name| presence.lose(now, name, at);
-                let done = self.for_members(session, &mut next, budget, lose);
-                (!self.job_ended(now, session, done)).then_some(Job::GiveUp { session, next, at })
+                if !self.for_members(session, &mut next, budget, lose) {
+                    return Some(Job::GiveUp { session, next, at });
+                }
+                self.sessions.named_mut(session)?.gives_up = false;
+                self.job_ended(now, session);
+                None
             }
             Job::Close { session, name, mut next } => {
                 self.sessions.get(session).filter(|session| session.name == name)?;
@@ -186,14 +205,11 @@ impl Presence {
         }
     }
 
-    fn job_ended(&mut self, now: Now, id: SessionId, done: bool) -> bool {
-        if done {
-            if let Some(named) = self.sessions.named_mut(id) {
-                named.jobs -= 1;
-            }
-            self.reconsider(now, id);
+    fn job_ended(&mut self, now: Now, id: SessionId) {
+        if let Some(named) = self.sessions.named_mut(id) {
+            named.jobs -= 1;
         }
-        done
+        self.reconsider(now, id);
     }
 
     /// A member's session was given up: where this instance has a live entry it says so. Superseded ones too, since whoever

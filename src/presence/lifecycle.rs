@@ -5,7 +5,7 @@
 use super::entry::{Attachment, Content, Entry};
 use super::jobs::Job;
 use super::machine::{Detach, Presence};
-use super::name::{Name, Subject};
+use super::name::{Name, SessionName, Subject};
 use super::sessions::{Liveness, Named, SessionId};
 use super::timers::Timer;
 use super::{Notice, Refusal};
@@ -14,10 +14,11 @@ use crate::time::Now;
 impl Presence {
     /// A client is attached to a session from now on, which is told what it must know.
     pub fn attach(&mut self, now: Now, session: &str, client: u64) {
-        let id = self.sessions.find_or_create_named(session);
+        let id = self.named_session(session);
         let resumed = self.is_resumed(id);
         let Some(named) = self.sessions.named_mut(id) else { return };
-        named.owes_news = false;
+        // What it is told now may be lost with its connection: it is told again until it has done something about it.
+        named.owes_news = !resumed;
         named.clients.insert(client);
         if named.own.is_none() {
             self.hold(now, id, 0, None);
@@ -54,8 +55,8 @@ impl Presence {
         let id = match self.sessions.find_named(session) {
             Some(id) => id,
             None => {
-                self.check_room_for_session()?;
-                self.sessions.find_or_create_named(session)
+                self.check_room_for_sessions(1)?;
+                self.named_session(session)
             }
         };
         let resumed = self.is_resumed(id);
@@ -66,24 +67,48 @@ impl Presence {
         if named.own.is_none_or(|own| (own.ttl_ms, own.grace_ms) != (ttl_ms, grace_ms)) {
             self.hold(now, id, ttl_ms, grace_ms);
         }
-        self.plan(id);
+        self.plan(now, id);
         Ok(resumed)
     }
 
     /// Ends a session. Returns how many members were shown; [`Presence::is_settled`] says when they are gone.
     pub fn end(&mut self, now: Now, session: &str) -> usize {
         let known = self.sessions.find_named(session);
-        if known.is_none() && (self.is_alone() || self.check_room_for_session().is_err()) {
+        if known.is_none() && (self.is_alone() || self.check_room_for_sessions(1).is_err()) {
             return 0;
         }
-        let id = self.sessions.find_or_create_named(session);
+        let id = self.named_session(session);
         let shown = self.sessions.get(id).map_or(0, |session| session.members.shown());
         let stamp = self.clock.stamp(now.unix_ms());
         let name = Name::from(Subject::End(session.into()));
         self.replica.put(now.monotonic_ms(), name.clone(), Content::End(stamp).into());
-        self.learn_end(now, id, stamp);
+        self.learn_end(now, id, stamp, true);
         self.may_drop(&name);
         shown
+    }
+
+    /// A session, which is remembered from now on if it was not.
+    pub(super) fn session(&mut self, name: &SessionName) -> SessionId {
+        match (self.sessions.find(name), name) {
+            (Some(id), _) => id,
+            (None, SessionName::Named(session)) => self.named_session(session),
+            (None, SessionName::Connection { .. }) => self.sessions.create(name.clone()),
+        }
+    }
+
+    /// A named one. That it was ended may be known for longer than the session was remembered.
+    pub(super) fn named_session(&mut self, name: &str) -> SessionId {
+        if let Some(id) = self.sessions.find_named(name) {
+            return id;
+        }
+        let id = self.sessions.create(SessionName::Named(name.into()));
+        let end = Name::from(Subject::End(name.into()));
+        let ends = self.replica.records().filter_map(|(_, log, _)| log.get(&end));
+        let ended = ends.map(Entry::stamp).max();
+        if let Some(named) = self.sessions.named_mut(id) {
+            named.ended = ended;
+        }
+        id
     }
 
     /// Whether nothing is under way that concerns all members of a session.
@@ -92,21 +117,21 @@ impl Presence {
         named.is_none_or(|named| named.jobs == 0)
     }
 
-    /// A session was ended at this time.
-    pub(super) fn learn_end(&mut self, now: Now, id: SessionId, stamp: super::Stamp) {
+    /// A session was ended at this time; here and now, if `is_latest`, and nothing was tracked since.
+    pub(super) fn learn_end(&mut self, now: Now, id: SessionId, stamp: super::Stamp, is_latest: bool) {
         let Some(named) = self.sessions.named_mut(id) else { return };
         named.ended = named.ended.max(Some(stamp));
         if named.lease.is_some() && named.own.is_some_and(|own| own.stamp < stamp) {
             named.lease = None;
             self.lease_over(now, id);
         }
-        if let Some(named) = self.sessions.named_mut(id)
+        if let Some(named) = self.sessions.named_mut(id).filter(|_| is_latest)
             && named.own.is_none()
             && named.holders.is_empty()
         {
-            // There is nothing to come back to.
+            // There is nothing to come back to, and nothing whose grace runs.
             (named.liveness, named.was_held) = (Liveness::Over, false);
-            self.plan(id);
+            self.plan(now, id);
         }
         self.settle_all(id);
         self.forget_if_over(id);
@@ -130,7 +155,11 @@ impl Presence {
         let Some(named) = self.sessions.named_mut(id) else { return };
         let is_new = named.own.is_none();
         let stamp = named.own.map_or(fresh, |own| own.stamp);
-        let attachment = Attachment { stamp, ttl_ms, grace_ms };
+        if !named.keeps() {
+            // What was not kept until now does not come back, here or elsewhere: the application is told to track it again.
+            named.given_up = Some(fresh);
+        }
+        let attachment = Attachment { stamp, ttl_ms, grace_ms, given_up: named.given_up };
         named.own = Some(attachment);
         named.grace_ms = grace_ms;
         let entry = Entry::from(Content::Attachment(attachment));
@@ -171,26 +200,28 @@ impl Presence {
         let counts = |(owner, attachment): (&crate::crdt::Owner, &Attachment)| {
             owners.get(owner).is_some_and(|view| view.holds(attachment.ttl_ms, now_ms))
         };
-        let since = named.holders.iter().filter(|holder| counts(*holder)).map(|(_, holder)| holder.stamp);
-        let since = since.chain(named.own.map(|own| own.stamp)).min();
-        named.was_held |= since.is_some();
-        match (since, named.liveness) {
-            (Some(_), Liveness::Alive) | (None, Liveness::Unknown | Liveness::Over) => {}
-            (Some(_), Liveness::Grace(_)) => named.liveness = Liveness::Alive,
-            (Some(since), Liveness::Unknown | Liveness::Over) => {
-                // What was not kept until then does not come back.
-                named.given_up = named.given_up.max(Some(since));
+        let is_held = named.own.is_some() || named.holders.iter().any(counts);
+        named.was_held |= is_held;
+        match (is_held, named.liveness) {
+            (true, Liveness::Alive) | (false, Liveness::Unknown | Liveness::Over) => {}
+            (true, Liveness::Grace(_)) => named.liveness = Liveness::Alive,
+            (true, Liveness::Unknown | Liveness::Over) => {
+                // Whoever holds it knows better what was kept and what was not.
+                let given_up = named.holders.values().filter_map(|holder| holder.given_up).max();
+                named.given_up = named.given_up.max(given_up);
                 named.liveness = Liveness::Alive;
                 self.settle_all(id);
             }
-            (None, Liveness::Alive) => named.liveness = Liveness::Grace(now_ms),
-            (None, Liveness::Grace(since_ms)) => {
-                if now_ms >= since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms)) {
+            (false, Liveness::Alive) => named.liveness = Liveness::Grace(now_ms),
+            (false, Liveness::Grace(since_ms)) => {
+                let ends_ms = since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms));
+                // It comes back and is lost again faster than its members can be given up.
+                if now_ms >= ends_ms && !named.gives_up {
                     self.give_up(now, id);
                 }
             }
         }
-        self.plan(id);
+        self.plan(now, id);
         self.forget_if_over(id);
     }
 
@@ -205,6 +236,7 @@ impl Presence {
             return;
         }
         named.owes_news = true;
+        named.gives_up = true;
         named.jobs += 1;
         self.counts.given_up += 1;
         self.jobs.push_back(Job::GiveUp { session: id, next: 0, at: stamp });
@@ -222,18 +254,23 @@ impl Presence {
     }
 
     /// Notes when something is due for a session.
-    pub(super) fn plan(&mut self, id: SessionId) {
+    pub(super) fn plan(&mut self, now: Now, id: SessionId) {
+        let now_ms = now.monotonic_ms();
         let (owners, default_ms) = (&self.owners, self.settings.grace_ms);
         let Some(named) = self.sessions.named_mut(id) else { return };
         let grace = match named.liveness {
-            Liveness::Grace(since_ms) => Some(since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms))),
+            // When its members are given up it is looked at again anyway.
+            Liveness::Grace(since_ms) if !named.gives_up => {
+                Some(since_ms.saturating_add(named.grace_ms.unwrap_or(default_ms)))
+            }
             _ => None,
         };
         let left_behind = |(owner, attachment): (&crate::crdt::Owner, &Attachment)| {
             owners.get(owner).and_then(|view| view.lease_ends(attachment.ttl_ms))
         };
         let holders = match named.liveness {
-            Liveness::Alive => named.holders.iter().filter_map(left_behind).min(),
+            // One that is over already keeps nothing alive, and nothing is due for it.
+            Liveness::Alive => named.holders.iter().filter_map(left_behind).filter(|at| *at > now_ms).min(),
             _ => None,
         };
         let due = [grace, holders, named.lease].into_iter().flatten().min();

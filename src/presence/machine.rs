@@ -315,30 +315,38 @@ impl Presence {
             Some(session) if session.members.shown() >= settings.members_per_session_max => {
                 Err(Refusal::TooManyInSession(settings.members_per_session_max))
             }
-            None if found.named_session().is_some() => self.check_room_for_session(),
+            None if found.named_session().is_some() => self.check_room_for_sessions(1),
             _ => Ok(()),
         }
     }
 
-    /// Whether there may be another named session.
+    /// Whether there may be so many named sessions more.
     ///
     /// # Errors
-    /// There are too many.
-    pub(super) fn check_room_for_session(&self) -> Result<(), Refusal> {
-        if self.sessions.named() >= self.settings.sessions_max {
-            return Err(Refusal::TooManySessions(self.settings.sessions_max));
+    /// There would be too many.
+    pub fn check_room_for_sessions(&self, new: usize) -> Result<(), Refusal> {
+        let most = self.settings.sessions_max;
+        if new > 0 && self.sessions.named() + new > most {
+            return Err(Refusal::TooManySessions(most));
         }
         Ok(())
+    }
+
+    /// Whether a named session is known.
+    pub fn knows_session(&self, session: &str) -> bool {
+        self.sessions.find_named(session).is_some()
     }
 
     /// Puts a version of a member. Returns its ref.
     fn write(&mut self, now: Now, found: &Found, meta: Meta) -> Stamp {
         let shown = found.version();
         let kept = shown.filter(|shown| shown.meta.is_equal(&meta));
+        // Elsewhere it may have been untracked or updated a moment ago, and this came later.
         if let Some(kept) = kept
+            && (found.named_session().is_none() || self.is_alone())
             && self.holds(found, kept)
         {
-            self.begin_grace_if_nobody_holds(now, found);
+            self.note_tracked(now, found);
             return kept.reference();
         }
         let stamp = self.clock.stamp(now.unix_ms());
@@ -349,7 +357,7 @@ impl Presence {
         };
         let reference = version.reference();
         self.replica.put_hashed(now.monotonic_ms(), found.hash, &found.name, version.into());
-        self.begin_grace_if_nobody_holds(now, found);
+        self.note_tracked(now, found);
         self.settle_hashed(now, &found.name, found.hash, Reason::Untrack);
         reference
     }
@@ -362,20 +370,21 @@ impl Presence {
         own.and_then(Entry::version).is_some_and(same)
     }
 
-    /// A member of a session that nobody holds has been tracked: the session has its grace to be opened.
-    fn begin_grace_if_nobody_holds(&mut self, now: Now, found: &Found) {
+    /// A member has been tracked here.
+    fn note_tracked(&mut self, now: Now, found: &Found) {
         let Some(name) = found.named_session() else { return };
-        let id = found.session.unwrap_or_else(|| self.sessions.find_or_create_named(name));
-        self.begin_grace(now, id);
+        let id = found.session.unwrap_or_else(|| self.named_session(name));
+        self.session_used(now, id);
     }
 
-    /// The grace of a session begins anew, unless somebody holds it.
-    pub(super) fn begin_grace(&mut self, now: Now, id: SessionId) {
-        if let Some(named) = self.sessions.named_mut(id)
-            && named.liveness != Liveness::Alive
-        {
+    /// A member of a session was tracked, here or elsewhere: its application knows how it stands, and unless somebody holds it
+    /// it has its grace anew.
+    pub(super) fn session_used(&mut self, now: Now, id: SessionId) {
+        let Some(named) = self.sessions.named_mut(id) else { return };
+        named.owes_news = false;
+        if named.liveness != Liveness::Alive {
             named.liveness = Liveness::Grace(now.monotonic_ms());
-            self.plan(id);
+            self.plan(now, id);
         }
     }
 }

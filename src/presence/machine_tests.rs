@@ -468,6 +468,44 @@ fn a_session_that_nobody_opens_has_its_grace() {
 }
 
 #[test]
+fn an_application_is_told_again_until_it_has_tracked_something() {
+    let mut world = World::new(1);
+    for client in 1..4 {
+        world.at(0, |machine, now| machine.attach(now, "s", client));
+        world.at(0, |machine, now| machine.detach(now, "s", client, Detach::Quiet));
+    }
+    world.track(0, member("t", "ann", "s", ""), "{}");
+    world.at(0, |machine, now| machine.attach(now, "s", 4));
+    let told: Vec<bool> = world.notices[0].iter().map(|notice| notice.2).collect();
+    assert_eq!(told, [false, false, false, true]);
+}
+
+#[test]
+fn what_others_keep_is_kept_by_one_that_hears_of_the_session_later() {
+    let mut world = World::new(2);
+    world.at(0, |machine, now| machine.attach(now, "s", 1));
+    world.track(0, member("t", "ann", "s", ""), "{}");
+    world.split(0, 1);
+    world.kill(1);
+    world.start(1);
+    // The latest attachment is above what was tracked.
+    world.at(0, |machine, now| machine.detach(now, "s", 1, Detach::Quiet));
+    world.at(0, |machine, now| machine.attach(now, "s", 2));
+    world.heal(0, 1);
+    world.pass(2_000);
+    world.at(1, |machine, now| machine.attach(now, "s", 3));
+    world.pass(500);
+    world.machines[0] = None;
+    world.at(1, |machine, now| {
+        machine.link_down(node(0));
+        machine.node_left(now, node(0));
+    });
+    world.pass(20_000);
+    assert_eq!(world.take_told(1), ["+t/ann/s/"]);
+    assert_eq!(world.notices[1][0], (Some(3), 1, true));
+}
+
+#[test]
 fn a_session_that_was_tracked_into_before_it_is_opened_is_not_resumed() {
     let mut world = World::new(1);
     world.at(0, |machine, now| machine.attach(now, "s", 1));
@@ -479,6 +517,7 @@ fn a_session_that_was_tracked_into_before_it_is_opened_is_not_resumed() {
     world.track(0, member("t", "ann", "s", ""), "{}");
     world.at(0, |machine, now| machine.attach(now, "s", 1));
     assert_eq!(world.notices[0], [(Some(1), 0, false), (Some(1), 1, false)]);
+    world.track(0, member("t", "ann", "s", ""), "{}");
     world.at(0, |machine, now| machine.detach(now, "s", 1, Detach::Quiet));
     world.at(0, |machine, now| machine.attach(now, "s", 2));
     assert_eq!(world.notices[0].last(), Some(&(Some(2), 1, true)));
@@ -555,4 +594,38 @@ fn untracking_all_of_a_session_or_of_one_topic() {
     assert_eq!(world.keys(0), ["t/a/s/", "t/b/s/", "t/c/s/"]);
     assert_eq!(remove(&mut world, None), 3);
     assert_eq!(world.views[0].len(), 0);
+}
+
+/// A client can ask for a walk over a session's members far more often than one can be made.
+#[test]
+fn what_comes_again_waits_once() {
+    let mut world = World::new(1);
+    for key in 0..20 {
+        world.track(0, member("t", &key.to_string(), "s", ""), "{}");
+    }
+    let at = now(world.now_ms);
+    let machine = world.machine(0);
+    for client in 0..100 {
+        machine.attach(at, "s", client);
+        machine.detach(at, "s", client, Detach::Quiet);
+    }
+    assert!(machine.jobs.len() <= 1, "{}", machine.jobs.len());
+    world.pass(20_000);
+    assert!(world.views[0].is_empty(), "it ends");
+    for key in 0..20 {
+        world.track(0, member("t", &key.to_string(), "s", ""), "{}");
+    }
+    for _ in 0..100 {
+        world.now_ms += 10;
+        let (at, later) = (now(world.now_ms), now(world.now_ms + 5));
+        let machine = world.machine(0);
+        machine.touch(at, "s", 1, Some(0)).unwrap();
+        machine.handle_timeout(later, 0);
+    }
+    let jobs = world.machine(0).jobs.len();
+    assert!(jobs <= 2, "{jobs}");
+    world.pass(1_000);
+    assert!(world.views[0].is_empty());
+    assert!(world.machine(0).jobs.is_empty());
+    assert_eq!(world.machine(0).sessions.named(), 0);
 }

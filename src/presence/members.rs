@@ -5,6 +5,7 @@
 
 use super::entry::Entry;
 use super::name::{Member, Name};
+use super::stamp::Stamp;
 use crate::crdt::Key;
 use crate::map::HashKeys;
 use crate::slots::{Keyed, Slots};
@@ -48,6 +49,11 @@ impl Members {
 
     pub(super) fn get(&self, slot: u32) -> Option<&Slot> {
         self.slots.get(slot)?.as_ref()
+    }
+
+    /// The stamp of the version that is shown.
+    pub(super) fn shown_at(&self, slot: u32) -> Option<Stamp> {
+        self.get(slot)?.shown.as_ref().map(Entry::stamp)
     }
 
     /// The slot of the member whose name has this hash.

@@ -79,6 +79,16 @@ impl Presence {
         self.replica.handle_message(now.monotonic_ms(), from, frame, random)
     }
 
+    /// This instance is to be connected to a seed that it has not met: nothing is dropped before, for some time.
+    pub fn expect_seed(&mut self, seed: u64) {
+        self.replica.expect_seed(seed);
+    }
+
+    /// The seed has turned out to be an instance that membership knows.
+    pub fn seed_met(&mut self, seed: u64) {
+        self.replica.seed_met(seed);
+    }
+
     /// There is a link to this peer.
     pub fn link_up(&mut self, now: Now, peer: NodeId) {
         self.replica.link_up(now.monotonic_ms(), peer);
@@ -238,7 +248,7 @@ impl Presence {
         }
         match (name.subject(), after.as_ref().map(Entry::content)) {
             (Subject::Session(session), content) => {
-                let id = self.sessions.find_or_create_named(session);
+                let id = self.named_session(session);
                 let Some(named) = self.sessions.named_mut(id) else { return };
                 if let Some(Content::Attachment(attachment)) = content {
                     named.holders.insert(owner, *attachment);
@@ -249,8 +259,8 @@ impl Presence {
                 self.reconsider(now, id);
             }
             (Subject::End(session), Some(Content::End(stamp))) => {
-                let id = self.sessions.find_or_create_named(session);
-                self.learn_end(now, id, *stamp);
+                let id = self.named_session(session);
+                self.learn_end(now, id, *stamp, false);
                 self.forget_if_over(id);
             }
             (Subject::End(_), _) => {}
@@ -264,12 +274,12 @@ impl Presence {
             && let Some(member) = name.member()
             && let SessionName::Named(_) = member.session
         {
-            let id = self.sessions.find_or_create(&member.session);
+            let id = self.session(&member.session);
             let is_up = self.owners.get(&owner).is_some_and(OwnerView::is_up);
             let Some(named) = self.sessions.named_mut(id) else { return };
             match version.state() {
                 // Tracked in a session that nobody holds: it has its grace to be opened, here as there.
-                State::Live if is_up && !named.is_given_up(version.stamp) => self.begin_grace(now, id),
+                State::Live if is_up && !named.is_given_up(version.stamp) => self.session_used(now, id),
                 State::Lost(at) => {
                     let before = named.own.is_some_and(|own| at <= own.stamp);
                     let counts = before && !named.is_ended(version.stamp);

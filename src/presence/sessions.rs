@@ -55,6 +55,12 @@ pub(super) struct Named {
     pub(super) covered: BTreeSet<u32>,
     /// Work on all its members that is under way.
     pub(super) jobs: u32,
+    /// Some of that looks at them again.
+    pub(super) settles: bool,
+    /// And is to begin anew when it has come to the end: however often that is wanted, once.
+    pub(super) settles_again: bool,
+    /// Some of it gives them up.
+    pub(super) gives_up: bool,
     /// When something is due, as it stands among the timers.
     pub(super) timer: Option<u64>,
     /// The application will be told that members were lost.
@@ -173,21 +179,8 @@ impl Sessions {
         self.slots.find(|| hash_of_named(self.keys, name), is_it)
     }
 
-    pub(super) fn find_or_create_named(&mut self, name: &str) -> SessionId {
-        match self.find_named(name) {
-            Some(id) => id,
-            None => self.create(SessionName::Named(name.into())),
-        }
-    }
-
-    pub(super) fn find_or_create(&mut self, name: &SessionName) -> SessionId {
-        match self.find(name) {
-            Some(id) => id,
-            None => self.create(name.clone()),
-        }
-    }
-
-    fn create(&mut self, name: SessionName) -> SessionId {
+    /// Remembers a session that is not known.
+    pub(super) fn create(&mut self, name: SessionName) -> SessionId {
         let named = matches!(name, SessionName::Named(_)).then(Box::default);
         self.named += usize::from(named.is_some());
         self.slots.insert(self.keys, Some(Session { name, members: Members::default(), named }))

@@ -72,7 +72,7 @@ impl Presence {
             }
             return;
         };
-        let id = self.sessions.find_or_create(&member.session);
+        let id = self.session(&member.session);
         if self.adopt(now, id, name, &known) {
             return self.settle_hashed(now, name, hash, reason);
         }
@@ -82,6 +82,7 @@ impl Presence {
             self.counts.known_members += 1;
             session.members.insert(keys, hash, name.clone())
         });
+        let before_shown = session.members.shown_at(slot);
         let named = session.named.as_deref_mut();
         let version = known.version();
         let is_live = version.state() == State::Live;
@@ -97,7 +98,7 @@ impl Presence {
                 let kept = named.keeps() && !named.is_given_up(version.stamp);
                 let ended = named.is_ended(version.stamp);
                 let shown = is_live && !ended && (known.is_visible || kept);
-                (shown, reason_of(version, ended, named.liveness))
+                (shown, reason_of(named, before_shown, Some(version)))
             }
         };
         let useless = known.own_is_useless(session.named.as_deref());
@@ -210,6 +211,10 @@ impl Presence {
             self.forget_if_over(id);
             return;
         };
+        let session = self.sessions.get(id);
+        let named =
+            session.and_then(|session| Some((session.named.as_deref()?, session.members.shown_at(slot))));
+        let reason = named.map_or(reason, |(named, shown)| reason_of(named, shown, None));
         self.show(id, slot, None, reason);
         if let Some(session) = self.sessions.get_mut(id) {
             session.members.remove(keys, slot);
@@ -222,13 +227,15 @@ impl Presence {
     }
 }
 
-/// Why a member of a named session is not shown.
-fn reason_of(version: &Version, ended: bool, liveness: Liveness) -> Reason {
-    match version.state() {
-        State::Gone => Reason::Untrack,
-        _ if ended => Reason::Untrack,
-        State::Lost(_) => Reason::Lost,
-        State::Live if liveness == Liveness::Over => Reason::Lost,
-        State::Live => Reason::NodeDown,
+/// Why a member of a named session, shown until now in a version of that stamp, is not shown any more. An entry that counts
+/// since the newer one was forgotten with its owner says nothing about that one.
+fn reason_of(named: &Named, shown: Option<Stamp>, winner: Option<&Version>) -> Reason {
+    let since = winner.filter(|winner| shown.is_none_or(|shown| winner.stamp >= shown)).map(Version::state);
+    match since {
+        Some(State::Gone) => Reason::Untrack,
+        _ if shown.is_some_and(|shown| named.is_ended(shown)) => Reason::Untrack,
+        Some(State::Lost(_)) => Reason::Lost,
+        _ if named.liveness == Liveness::Over => Reason::Lost,
+        _ => Reason::NodeDown,
     }
 }

@@ -70,6 +70,11 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Who is meant.
+    pub fn audience(&self) -> Audience {
+        self.audience
+    }
+
     /// The beginning of a delivery. Without `patterns` those that are subscribed to before it begins do not count either.
     pub fn new(patterns: bool) -> Self {
         Cursor { audience: Audience::All, stage: Stage::Start { patterns }, delivered: 0 }
@@ -317,6 +322,11 @@ impl Fanout {
             Payload::Several(payloads) => OwnedPayload::Several(payloads.clone()),
         };
         Fanout { kind: message.kind, channel: message.channel.into(), payload, cursor, publisher }
+    }
+
+    /// Who is meant.
+    pub fn audience(&self) -> Audience {
+        self.cursor.audience()
     }
 
     /// Which kind of channel.

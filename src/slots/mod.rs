@@ -83,9 +83,7 @@ impl<T: Slot> Slots<T> {
         let is_it = |entry: &T| !entry.is_free() && is(entry);
         match &self.0 {
             Storage::Few(few) => few.iter().position(is_it).map(|slot| slot as u32),
-            Storage::Many(many) => {
-                many.index.find(hash(), |slot| many.slab.get(slot).is_some_and(&is_it))
-            }
+            Storage::Many(many) => many.index.find(hash(), |slot| many.slab.get(slot).is_some_and(&is_it)),
         }
     }
 

@@ -17,7 +17,8 @@ type Held = BTreeMap<Owner, u64>;
 pub(crate) struct Followed {
     round: Round,
     mine: Held,
-    /// By instance: who it was, and what it held.
+    /// Of each instance that did not hold all of it yet: who it was, and what it held. (One that did has said nothing new
+    /// since, perhaps: what it wrote later it wrote with that in mind.)
     theirs: Vec<Option<(Owner, Held)>>,
 }
 
@@ -140,10 +141,15 @@ impl World {
         let instance = &self.instances[index];
         let Some(replica) = &instance.replica else { return Ok(()) };
         let Some(followed) = &instance.round else {
+            let mine = held(replica);
+            let holds_less = |replica: &&Replica<Name, Number>| {
+                mine.iter().any(|(owner, version)| replica.log(*owner).map_or(0, Log::version) < *version)
+            };
             let replicas = self.instances.iter().map(|instance| instance.replica.as_ref());
-            let theirs =
-                replicas.map(|replica| replica.map(|replica| (replica.me(), held(replica)))).collect();
-            let followed = Followed { round: replica.begin_round(), mine: held(replica), theirs };
+            let theirs = replicas
+                .map(|replica| replica.filter(holds_less).map(|replica| (replica.me(), held(replica))))
+                .collect();
+            let followed = Followed { round: replica.begin_round(), mine, theirs };
             self.instances[index].round = Some(followed);
             return Ok(());
         };
@@ -165,8 +171,7 @@ impl World {
         else {
             return Ok(());
         };
-        if belief.last.is_none() && belief.node.is_none_or(|node| node == theirs.me().node) {
-            // Never met in this life.
+        if !belief.met {
             return match self.clock(index) < FORGET_AFTER {
                 true => Err(format!("{index} ends a round without having met {other}")),
                 false => Ok(()),

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hereabouts::crdt::Replica;
-
-use crate::entries::{Name, Number};
+use hereabouts::crdt::{Key, Replica, Value};
+use hereabouts::presence;
 
 /// How often each case was met.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +18,7 @@ impl Reached {
         run.0.iter().for_each(|(case, times)| self.note(case, *times));
     }
 
-    pub(crate) fn count(&mut self, replica: &Replica<Name, Number>) {
+    pub(crate) fn count<K: Key, V: Value>(&mut self, replica: &Replica<K, V>) {
         let counts = replica.counts();
         for (case, times) in [
             ("gaps", counts.gaps),
@@ -34,9 +33,22 @@ impl Reached {
         }
     }
 
+    pub(crate) fn count_presence(&mut self, counts: presence::Counts) {
+        self.note("adoptions", counts.adopted);
+        self.note("sessions given up", counts.given_up);
+        self.note("entries dropped after two rounds", counts.dropped);
+    }
+
     /// A run that meets none of these proves nothing.
+    pub(crate) fn assert_met(&self, cases: &[(&str, u64)]) {
+        for (case, least) in cases {
+            let times = self.0.get(case).copied().unwrap_or(0);
+            assert!(times >= *least, "{case}: {times} of at least {least}");
+        }
+    }
+
     pub(crate) fn assert_hard_states(&self) {
-        for (case, least) in [
+        self.assert_met(&[
             ("restarts", 300),
             ("pauses", 300),
             ("renewals", 30),
@@ -54,9 +66,6 @@ impl Reached {
             ("rounds", 1_000),
             ("lies", 10),
             ("divergences", 10),
-        ] {
-            let times = self.0.get(case).copied().unwrap_or(0);
-            assert!(times >= least, "{case}: {times} of at least {least}");
-        }
+        ]);
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Belief {
     /// When that came about or ended, and of which life it is said.
     pub(crate) turned_at: u64,
     pub(crate) last: Option<Incarnation>,
+    /// It was up once, under whatever name.
+    pub(crate) met: bool,
     /// By the name that it had then.
     pub(crate) node: Option<NodeId>,
     last_seen: u64,
@@ -61,7 +63,7 @@ pub(crate) struct Instance {
 
 pub(crate) struct World {
     pub(crate) random: Random,
-    pub(crate) schedule: Schedule,
+    pub(crate) schedule: Schedule<usize>,
     pub(crate) now: u64,
     pub(crate) instances: Vec<Instance>,
     /// Directions in which nothing gets through.
@@ -196,7 +198,7 @@ impl World {
         self.schedule.plan(look, Step::Look(index));
     }
 
-    fn apply(&mut self, step: Step) -> Result<(), String> {
+    fn apply(&mut self, step: Step<usize>) -> Result<(), String> {
         match step {
             Step::Deliver { from, to, life, frame } => self.deliver(from, to, life, frame),
             Step::Wake(index) => self.wake(index),
@@ -416,6 +418,7 @@ impl World {
                 (belief.up, belief.last, belief.turned_at) = (incarnation, incarnation, now);
                 incarnation.into_iter().for_each(|incarnation| replica.node_up(clock, node, incarnation));
                 replica.seed_met(other as u64);
+                belief.met = true;
             }
         } else if belief.up.is_some() && now > belief.last_seen + belief.patience {
             (belief.up, belief.turned_at) = (None, now);

@@ -10,8 +10,8 @@ use super::{Presence, SHARDS, shard_of};
 use crate::crdt::{NodeId, Standing};
 use crate::presence::{Count, Counts, Version};
 
-/// Versions that are looked at under one lock: a fraction of a millisecond.
-const VERSIONS_PER_STEP: usize = 1024;
+/// Slots and versions that are looked at under one lock: a fraction of a millisecond.
+const LOOKED_AT_PER_STEP: usize = 2048;
 
 /// A place in what is spread over the shards: of topics, or of places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,13 +97,15 @@ impl Presence {
     ) -> Option<u32> {
         let topics = self.shard(topic).lock();
         let topic = topics.topic(topics.find(topic)?)?;
-        let (mut versions, mut ended, mut next) = (0, false, from);
+        let (mut looked, mut ended, mut next) = (0, false, from);
         for _ in 0..most {
+            // A slot counts too: those of very many who have left are free.
+            looked += 1;
             next = topic.visit(next, 1, |key, shown| {
-                let mut counted = shown.inspect(|_| versions += 1);
+                let mut counted = shown.inspect(|_| looked += 1);
                 ended = visit(key, &mut counted).is_break();
             })?;
-            if ended || versions >= VERSIONS_PER_STEP {
+            if ended || looked >= LOOKED_AT_PER_STEP {
                 break;
             }
         }

@@ -3,14 +3,15 @@
 //! Owns the attachment of clients to sessions and the turns of the presence task. Each holds a lock for a budget and no
 //! longer. Must not know who calls, or how it waits.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::task::Waker;
 
 use super::Presence;
 use super::hooks::{notice_text, session_channel};
+use super::watchers::Told;
 use crate::broker::Broker;
 use crate::broker::stats::Counter;
-use crate::presence::{Detach, Notice, Presence as Machine};
+use crate::presence::{Detach, Notice, Presence as Machine, Refusal};
 use crate::pubsub::fanout::Delivery;
 use crate::pubsub::reserved::TOPICS;
 use crate::resp::push::{FrameBuffer, Payload};
@@ -22,6 +23,12 @@ const ENTRIES_PER_TURN: usize = 256;
 /// Receivers and patterns that a turn reaches at once; a larger fan-out goes on in turns of the flush task.
 const FANOUT_BUDGET: usize = 1024;
 
+/// Diffs that are on their way to subscribers of patterns when no more are made: what changes meanwhile waits as a change of a
+/// member, of which there are so many, and not as bytes.
+const DIFFS_UNFINISHED_MAX: usize = 64;
+/// How soon it is looked again whether they are less, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 1;
+
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
@@ -32,6 +39,16 @@ pub struct Turn {
 }
 
 impl Presence {
+    /// Whether clients may be attached to these sessions, which asks for room if they are new.
+    ///
+    /// # Errors
+    /// There would be too many sessions.
+    pub fn check_room_for_sessions(&self, sessions: &BTreeSet<&str>) -> Result<(), Refusal> {
+        // Each takes the lock by itself: a request may name very many.
+        let new = sessions.iter().filter(|session| !self.machine.lock().knows_session(session)).count();
+        self.machine.lock().check_room_for_sessions(new)
+    }
+
     /// A client is attached to a session from now on. Returns what it must know.
     pub(super) fn attach(&self, now: Now, session: &str, client: u64) -> Option<Notice> {
         let mut machine = self.machine.lock();
@@ -102,7 +119,11 @@ impl Broker {
         self.presence.take_work();
         self.presence.note_listeners(|| self.subscriptions.topic_patterns() > 0);
         let turn = self.presence.advance(now, random);
-        let told = self.presence.tell(now, ready);
+        let told = if self.subscriptions.diffs_unfinished() < DIFFS_UNFINISHED_MAX {
+            self.presence.tell(now, ready)
+        } else {
+            Told { next_ms: now.monotonic_ms() + LOOK_AGAIN_MS, ..Told::default() }
+        };
         self.stats.add_presence(0, told.tally);
         let (mut overflowed, mut frame) = (Vec::new(), FrameBuffer::default());
         let mut delivery = Delivery {

@@ -9,6 +9,7 @@
 //! Lock order: a shard of topics, then a watcher's list, then its outbox.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -55,7 +56,7 @@ impl Watcher {
     fn next(&self) -> Option<Place> {
         let mut ready = self.ready.lock();
         let Ready { places, last } = &mut *ready;
-        let behind = last.and_then(|last| places.range(last..).next().copied());
+        let behind = last.and_then(|last| places.range((Excluded(last), Unbounded)).next().copied());
         let next = behind.or(places.first().copied());
         next.iter().for_each(|next| _ = places.remove(next));
         *last = next;
@@ -234,5 +235,27 @@ impl Presence {
             self.with_topics(shard, |topics| topics.turn(shard as u16, &mut turn));
             budget = turn.budget;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::events::Watcher as _;
+
+    #[test]
+    fn each_topic_has_its_turn_however_much_there_is_of_another() {
+        let watcher = Watcher::new(&Arc::new(Outbox::new(1)));
+        let place = |topic| Place { shard: 0, topic, watch: 0 };
+        for topic in [1, 2, 3] {
+            let _ = watcher.ready(place(topic));
+        }
+        let mut turns = Vec::new();
+        for _ in 0..7 {
+            let next = watcher.next().unwrap();
+            turns.push(next.topic);
+            let _ = watcher.ready(next);
+        }
+        assert_eq!(turns, [1, 2, 3, 1, 2, 3, 1]);
     }
 }

@@ -19,7 +19,6 @@ pub(super) fn section(text: &mut String, view: &View<'_>) {
         ("presence_states_sent", counted(Counter::PresenceStates)),
         ("presence_states_delivered", counted(Counter::PresenceStatesDelivered)),
         ("presence_states_resent", counted(Counter::PresenceStatesResent)),
-        ("presence_diffs_lost", counted(Counter::PresenceDiffsLost)),
     ] {
         field(text, name, number);
     }

@@ -115,6 +115,7 @@ impl Resume for ListRest {
                 let ends = *budget == 0 || listed.encoded.len() > bytes_most;
                 if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
+            context.workspace.spend(1);
             check_keys(context, self.listed.keys)?;
             check_bytes(context, self.listed.encoded.len())?;
             match next {
@@ -133,13 +134,16 @@ pub(super) fn get(context: &mut Context<'_>, request: Request<'_>) -> Result<Flo
     let topic = Name::Topic.read(context, request.argument(1))?;
     let key = Name::Key.read(context, request.argument(2))?;
     let (mut metas, mut count) = (Vec::new(), 0);
-    let mut scratch = Vec::new();
-    let mut reply = Reply::new(&mut metas, context.session.protocol);
+    let (mut scratch, protocol) = (Vec::new(), context.session.protocol);
+    let bytes_most = context.session.config().presence_list_max_bytes;
     context.broker.presence.get(topic, key, |version| {
-        scratch.clear();
-        append_meta(&mut scratch, version);
-        reply.bulk(&scratch);
         count += 1;
+        // More than one reply may say is not encoded only to be refused.
+        if metas.len() <= bytes_most {
+            scratch.clear();
+            append_meta(&mut scratch, version);
+            Reply::new(&mut metas, protocol).bulk(&scratch);
+        }
     });
     check_bytes(context, metas.len())?;
     context.workspace.spend(count);
@@ -188,6 +192,7 @@ impl Resume for ScanRest {
                 let ends = *left == 0 || *budget == 0 || listed.encoded.len() >= bytes_most;
                 if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
+            context.workspace.spend(1);
             self.next = next.unwrap_or(0);
             if next.is_none() || self.left == 0 || self.listed.encoded.len() >= bytes_most {
                 let listed = std::mem::replace(&mut self.listed, Listed::new(Form::Json));

@@ -9,7 +9,7 @@ mod lists;
 mod topics;
 mod writes;
 
-pub(super) use channels::check_channel;
+pub(super) use channels::check_channels;
 
 use super::Flow;
 use super::help::help_about;

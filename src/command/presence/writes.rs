@@ -47,7 +47,8 @@ fn reply_ref(context: &mut Context<'_>, written: Result<Stamp, Refusal>) -> Resu
     Ok(Flow::Done)
 }
 
-fn refused(refusal: Refusal) -> Error {
+/// Why a change is refused.
+pub(super) fn refused(refusal: Refusal) -> Error {
     Error::Presence(match refusal {
         Refusal::AlreadyTracked => PresenceError::AlreadyTracked,
         Refusal::NotTracked => PresenceError::NotTracked,

@@ -15,7 +15,9 @@ use hereabouts::config::Config;
 use hereabouts::crdt::{NodeId, Owner};
 use hereabouts::map::HashKeys;
 use hereabouts::outbox::{Batch, Taken};
+use hereabouts::pubsub::fanout::Delivery;
 use hereabouts::resp::Protocol;
+use hereabouts::resp::push::FrameBuffer;
 use hereabouts::resp::request::{Decoder, Limits};
 use hereabouts::time::Now;
 
@@ -184,6 +186,22 @@ impl World {
         }
     }
 
+    /// A turn of whoever goes on with large fan-outs.
+    fn fan_out(&self, index: usize) {
+        let (mut ready, mut overflowed, mut frame) = (VecDeque::new(), Vec::new(), FrameBuffer::default());
+        let mut delivery = Delivery {
+            limit: Config::default().client_output_buffer_limit.pubsub,
+            now: at(self.now_ms),
+            ready: &mut ready,
+            overflowed: &mut overflowed,
+            frame: &mut frame,
+            budget: 1024,
+            delivered: 0,
+            lost: 0,
+        };
+        self.broker(index).subscriptions.continue_fanout(&mut delivery);
+    }
+
     /// An instance is gone, and the others notice.
     fn kill(&mut self, index: usize) {
         let owner = self.broker(index).presence.owner();
@@ -283,4 +301,32 @@ fn an_instance_takes_members_of_another_away_and_everybody_sees_it() {
     assert_eq!(world.command(1, there, &count), "*1\r\n*2\r\n:0\r\n:0\r\n");
     world.pass(500);
     assert_eq!(world.command(0, here, &count), "*1\r\n*2\r\n:0\r\n:0\r\n");
+}
+
+/// A pattern's subscribers are reached in turns of somebody else, who may be slow: meanwhile changes wait, and not messages.
+#[test]
+fn diffs_do_not_pile_up_behind_many_subscribers_of_patterns() {
+    let mut world = World::new(1);
+    let listeners: Vec<u64> = (0..1100).map(|_| world.connect(0)).collect();
+    for listener in &listeners {
+        world.command(0, *listener, &["PSUBSCRIBE", "__presence__:*"]);
+    }
+    let tracker = world.connect(0);
+    for topic in 0..3_000 {
+        world.command(0, tracker, &["PRESENCE.TRACK", &format!("t{topic}"), "ann"]);
+        world.turn(0);
+    }
+    world.pass(100);
+    let pending = world.broker(0).subscriptions.diffs_unfinished();
+    assert!(pending > 0 && pending < 1_000, "{pending}");
+    let mut heard = 0;
+    for _ in 0..100 {
+        while world.broker(0).subscriptions.has_fanouts() {
+            world.fan_out(0);
+        }
+        world.pass(10);
+        heard += times(&world.receive(0, listeners[0]), "presence_diff");
+    }
+    assert_eq!(world.broker(0).subscriptions.diffs_unfinished(), 0);
+    assert_eq!(heard, 3_000, "nothing is lost");
 }

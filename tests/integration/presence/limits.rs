@@ -71,6 +71,8 @@ fn sessions() {
         let error = "-ERR presence has 1 sessions (presence-sessions-max)\r\n";
         client.call("PRESENCE.TOUCH t", error);
         client.call("PRESENCE.TRACK a ann SESSION t", error);
+        // Nothing of it is done.
+        client.call("SUBSCRIBE a __presence_session__:s __presence_session__:t", error);
         // Connections are no sessions of this kind.
         text(&mut client, &["PRESENCE.TRACK", "a", "ann"]);
         client.call("PRESENCE.TOUCH s", ":1\r\n");
