@@ -42,7 +42,7 @@ pub(crate) fn drive(traffic: &Traffic, server: &dyn Server, time: Duration) -> i
     let mut generator = Generator::connect(traffic, server)?;
     let (address, wire) = (server.address(), server.wire());
     let pinger = match traffic.pinged {
-        true => Some(Pinger::start(connect::connect(address, wire)?, wire)),
+        true => Some(Pinger::start(connect::connect(address, wire)?, wire.ping(), wire.heartbeat())),
         false => None,
     };
 

@@ -25,7 +25,7 @@ use crate::sample::{Metric, Sample};
 use crate::servers::{free_port, own_count};
 use crate::tape::{Received, Tape};
 use crate::traffic::Traffic;
-use crate::wire::Resp;
+use crate::wire::{Resp, Wire};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,12 +52,12 @@ pub(crate) fn measure(traffic: &Traffic, time: Duration) -> io::Result<Sample> {
     }
     arrivals.wait_for(connections)?;
 
-    let pinger = Pinger::start(pinger, &Resp);
+    let pinger = Pinger::start(pinger, Resp.ping(), Resp.heartbeat());
     let started = Instant::now();
     let published = publish(traffic, publisher, &arrivals, time)?;
     let elapsed = started.elapsed().as_secs_f64();
     let latency = pinger.stop()?;
-    let (counted, arrived) = (own_count(observer)?, published * connections);
+    let (counted, arrived) = (own_count(observer, "pubsub_messages_delivered")?, published * connections);
     if counted != arrived {
         return Err(io::Error::other(format!("the server counted {counted} deliveries, {arrived} arrived")));
     }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::memory::Growth;
+use crate::presence::{Presence, bytes_of_strings};
 use crate::sample::Metric;
 use crate::traffic::{Pace, Traffic};
 
@@ -17,6 +18,7 @@ pub(crate) enum Load {
         growth: Growth,
         settling: Duration,
     },
+    Presence(Presence),
 }
 
 /// What is to be reached. A rate must be at least that, everything else at most.
@@ -53,6 +55,7 @@ pub(crate) fn rows(smoke: bool) -> Vec<Row> {
     rows.extend(publishes());
     rows.extend(if smoke { fairness(500, 2000) } else { fairness(19_000, 100_000) });
     rows.extend(if smoke { memory(20, Duration::ZERO) } else { memory(1, SETTLING) });
+    rows.extend(if smoke { presence(100) } else { presence(1) });
     rows
 }
 
@@ -164,6 +167,51 @@ fn memory(divisor: usize, settling: Duration) -> Vec<Row> {
             "idle connection with a subscription, 6000 to 19000",
             Growth::Connections { from: scaled(6000), to: scaled(19_000) },
             2048.0,
+        ),
+        growth(
+            "a session's further member, key of 12 bytes and meta of 40",
+            Growth::Members { from: scaled(10_000), to: scaled(240_000) },
+            250.0 + bytes_of_strings() as f64,
+        ),
+    ]
+}
+
+/// At its full size if the divisor is 1.
+fn presence(divisor: u64) -> Vec<Row> {
+    let row = |name, load, goals| Row { name, load: Load::Presence(load), goals };
+    let scaled = |number: u64| number.div_ceil(divisor);
+    let watchers = scaled(1000) as usize;
+    vec![
+        row(
+            "PRESENCE.TRACK, 4 connections, pipeline 64, nobody watches",
+            Presence::Track { members: scaled(900_000) },
+            vec![absolute(Metric::Rate, 200_000.0)],
+        ),
+        row(
+            "PRESENCE.LIST of 1000 members, to an ECHO of as many bytes",
+            Presence::List { members: scaled(1000) },
+            vec![absolute(Metric::Ratio, 2.0)],
+        ),
+        row(
+            "PRESENCE.COUNT of 100000 members, to that of 10",
+            Presence::Count { few: 10, many: scaled(100_000) },
+            vec![absolute(Metric::Ratio, 1.2)],
+        ),
+        row(
+            "10000 members, 1000 watchers, 200 changes/s",
+            Presence::Watch { members: scaled(10_000), watchers, changes_per_second: 200 },
+            // The interval at whose end changes go out together is a half of it.
+            vec![absolute(Metric::P99, 100.0 * MILLISECOND)],
+        ),
+        row(
+            "1000 watchers of 10000 members at once; another client's PING",
+            Presence::Crowd { members: scaled(10_000), watchers },
+            vec![absolute(Metric::P999, 5.0 * MILLISECOND), absolute(Metric::Messages, 1.0)],
+        ),
+        row(
+            "a session of 100000 members is lost; other clients' PUBLISH (p99) and PING (p99.9)",
+            Presence::Lost { members: scaled(100_000) },
+            vec![absolute(Metric::P99, 5.0 * MILLISECOND), absolute(Metric::P999, 5.0 * MILLISECOND)],
         ),
     ]
 }

@@ -17,6 +17,7 @@ mod in_process;
 mod loads;
 mod memory;
 mod ping;
+mod presence;
 mod process;
 mod report;
 mod sample;
@@ -34,6 +35,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use blaster::Blaster;
 use loads::{Load, Row};
+use memory::Growth;
 use report::{CEILING, Entry};
 use sample::Sample;
 use servers::{OURS, Product};
@@ -142,10 +144,13 @@ impl Contender {
             (Contender::Server(product), Load::Traffic(traffic)) => {
                 traffic.subscribe_patterns(product.wire).is_some()
             }
-            (Contender::Server(product), Load::InProcess(_)) => product.name == OURS,
+            (Contender::Server(product), Load::InProcess(_) | Load::Presence(_)) => product.name == OURS,
+            (Contender::Server(product), Load::Memory { growth: Growth::Members { .. }, .. }) => {
+                product.name == OURS
+            }
             (Contender::Server(_), Load::Memory { .. }) => true,
             (Contender::Ceiling, Load::Traffic(traffic)) => traffic.patterns == 0 && !traffic.pinged,
-            (Contender::Ceiling, Load::InProcess(_) | Load::Memory { .. }) => false,
+            (Contender::Ceiling, _) => false,
         }
     }
 
@@ -160,8 +165,9 @@ impl Contender {
             (Contender::Ceiling, Load::Traffic(traffic)) => {
                 generator::drive(traffic, &Blaster::start(traffic)?, time)
             }
+            (Contender::Server(product), Load::Presence(load)) => presence::measure(*load, product, time),
             (_, Load::InProcess(traffic)) => in_process::measure(traffic, time),
-            (Contender::Ceiling, Load::Memory { .. }) => Err(io::ErrorKind::Unsupported.into()),
+            (Contender::Ceiling, _) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -181,7 +187,7 @@ fn run_row(row: &Row, contenders: &[Contender], options: &Options, failures: &mu
         contenders.iter().filter(|contender| contender.suits(&row.load)).collect();
     let mut entries: Vec<Entry> = suitable.iter().map(|contender| entry(contender)).collect();
     let runs = match row.load {
-        Load::Traffic(_) | Load::InProcess(_) => options.runs,
+        Load::Traffic(_) | Load::InProcess(_) | Load::Presence(_) => options.runs,
         // They take long and hardly vary.
         Load::Memory { .. } => options.runs.min(2),
     };

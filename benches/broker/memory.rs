@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::connect::{connect, connect_all, exchange_all};
+use crate::presence;
 use crate::sample::{Metric, Sample};
 use crate::servers::Server;
 use crate::traffic::channel_name;
@@ -18,6 +19,8 @@ pub(crate) enum Growth {
     SharedChannels { clients: usize, channels: usize },
     /// Connections, each with one subscription to a channel of its own.
     Connections { from: usize, to: usize },
+    /// Members of one session.
+    Members { from: usize, to: usize },
 }
 
 /// Bytes for each thing more.
@@ -27,6 +30,7 @@ pub(crate) fn measure(growth: Growth, server: &dyn Server, settling: Duration) -
         Growth::OwnChannels { from, to } => observed.own_channels(from, to)?,
         Growth::SharedChannels { clients, channels } => observed.shared_channels(clients, channels)?,
         Growth::Connections { from, to } => observed.connections(from, to)?,
+        Growth::Members { from, to } => observed.members(from, to)?,
     };
     let mut sample = Sample::default();
     sample.set(Metric::Resident, Some(after));
@@ -77,6 +81,14 @@ impl Observed<'_> {
         let _first = connect_all(address, wire, (0..from).map(subscribe))?;
         let before = self.settled()?;
         let _others = connect_all(address, wire, (from..to).map(subscribe))?;
+        Ok((before, self.settled()?, to - from))
+    }
+
+    fn members(&self, from: usize, to: usize) -> io::Result<(f64, f64, usize)> {
+        let mut holder = presence::Holder::connect(self.server.address())?;
+        holder.track_in_topics(0..from as u64)?;
+        let before = self.settled()?;
+        holder.track_in_topics(from as u64..to as u64)?;
         Ok((before, self.settled()?, to - from))
     }
 }

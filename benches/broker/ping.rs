@@ -1,4 +1,4 @@
-//! A client that does nothing but ping by the clock, on a thread of its own so that the generator's work does not
+//! A client that does nothing but ping by the clock, or ask something else, on a thread of its own so that the generator's work does not
 //! delay it. Must not know what else the server is doing.
 
 use std::io::{self, Read, Write};
@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::histogram::Histogram;
-use crate::wire::{Exchange, Wire};
+use crate::wire::Exchange;
 
 const INTERVAL: Duration = Duration::from_millis(1);
 
@@ -19,8 +19,7 @@ pub(crate) struct Pinger {
 }
 
 impl Pinger {
-    pub(crate) fn start(stream: TcpStream, wire: &dyn Wire) -> Pinger {
-        let (ping, heartbeat) = (wire.ping(), wire.heartbeat());
+    pub(crate) fn start(stream: TcpStream, ping: Exchange, heartbeat: &'static [u8]) -> Pinger {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::spawn(move || run(stream, &ping, heartbeat, &stopped));

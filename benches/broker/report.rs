@@ -126,5 +126,7 @@ fn show(metric: Metric, value: f64) -> String {
         Metric::P50 | Metric::P99 | Metric::P999 => format!("{:.0} us", value / 1e3),
         Metric::Resident => format!("{:.1} MB", value / 1e6),
         Metric::BytesEach => format!("{value:.0} B"),
+        Metric::Messages => format!("{value:.0}"),
+        Metric::Ratio => format!("{value:.2}"),
     }
 }

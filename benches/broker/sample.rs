@@ -15,12 +15,16 @@ pub(crate) enum Metric {
     P999,
     /// Bytes of the server's process.
     Resident,
-    /// Bytes for each further connection or subscription.
+    /// Bytes for each further connection, subscription or member.
     BytesEach,
+    /// Messages that something came to.
+    Messages,
+    /// CPU time, to that of something else.
+    Ratio,
 }
 
 impl Metric {
-    pub(crate) const ALL: [Metric; 7] = [
+    pub(crate) const ALL: [Metric; 9] = [
         Metric::Rate,
         Metric::Cpu,
         Metric::P50,
@@ -28,6 +32,8 @@ impl Metric {
         Metric::P999,
         Metric::Resident,
         Metric::BytesEach,
+        Metric::Messages,
+        Metric::Ratio,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -39,6 +45,8 @@ impl Metric {
             Metric::P999 => "p99.9",
             Metric::Resident => "resident",
             Metric::BytesEach => "bytes each",
+            Metric::Messages => "messages",
+            Metric::Ratio => "CPU ratio",
         }
     }
 }

@@ -71,9 +71,15 @@ fn version(program: &str) -> Option<String> {
 
 impl Product {
     pub(crate) fn start(&self) -> io::Result<Running> {
+        self.start_with("")
+    }
+
+    /// With more arguments, separated by single spaces.
+    pub(crate) fn start_with(&self, arguments: &str) -> io::Result<Running> {
         let port = free_port()?;
         let child = Command::new(self.program)
             .args((self.arguments)(port).split(' '))
+            .args(arguments.split(' ').filter(|argument| !argument.is_empty()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -143,18 +149,18 @@ impl Server for Running {
         if !self.counts {
             return Ok(None);
         }
-        own_count(TcpStream::connect(self.address)?).map(Some)
+        own_count(TcpStream::connect(self.address)?, "pubsub_messages_delivered").map(Some)
     }
 }
 
-/// Messages that our server, by its own count, has delivered.
-pub(crate) fn own_count(mut stream: TcpStream) -> io::Result<u64> {
-    stream.write_all(b"*1\r\n$4\r\nINFO\r\n*1\r\n$4\r\nQUIT\r\n")?;
+/// What our server has counted, by the name that it has in INFO.
+pub(crate) fn own_count(mut stream: TcpStream, name: &str) -> io::Result<u64> {
+    stream.write_all(b"*2\r\n$4\r\nINFO\r\n$10\r\neverything\r\n*1\r\n$4\r\nQUIT\r\n")?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
-    let field = text.lines().find_map(|line| line.strip_prefix("pubsub_messages_delivered:"));
+    let field = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let count = field.and_then(|count| count.trim().parse().ok());
-    count.ok_or_else(|| io::Error::other("INFO has no pubsub_messages_delivered"))
+    count.ok_or_else(|| io::Error::other(format!("INFO has no {name}")))
 }
 
 impl Drop for Running {

@@ -33,7 +33,8 @@ pub(crate) trait Wire: Sync {
 pub(crate) struct Resp;
 
 impl Resp {
-    fn array(parts: &[&str]) -> Vec<u8> {
+    /// A request, or an answer of strings.
+    pub(crate) fn array(parts: &[&str]) -> Vec<u8> {
         let mut frame = format!("*{}\r\n", parts.len());
         for part in parts {
             frame.push_str(&format!("${}\r\n{part}\r\n", part.len()));

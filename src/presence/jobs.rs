@@ -217,8 +217,14 @@ impl Presence {
     fn lose(&mut self, now: Now, name: &Name, at: Stamp) {
         let own = self.replica.log(self.replica.me()).and_then(|log| log.get(name));
         let live = own.and_then(Entry::version).filter(|own| own.state() == State::Live && own.stamp <= at);
-        if let Some(lost) = live.map(|own| own.with_state(State::Lost(at))) {
-            self.replica.put(now.monotonic_ms(), name.clone(), lost.into());
+        match live.map(|own| own.with_state(State::Lost(at))) {
+            Some(_) if self.needs_no_marker(now) => {
+                self.replica.remove(now.monotonic_ms(), name);
+            }
+            Some(lost) => {
+                self.replica.put(now.monotonic_ms(), name.clone(), lost.into());
+            }
+            None => {}
         }
         self.settle(now, name, Reason::Lost);
     }

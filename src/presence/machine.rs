@@ -278,11 +278,11 @@ impl Presence {
 
     pub(super) fn untrack_name(&mut self, now: Now, name: &Name, hash: u64, was_shown: bool, reason: Reason) {
         let is_named = name.member().is_some_and(|member| matches!(member.session, SessionName::Named(_)));
-        if is_named && self.needs_marker(name, hash, was_shown) {
+        if !is_named || self.needs_no_marker(now) {
+            self.replica.remove(now.monotonic_ms(), name);
+        } else if self.needs_marker(name, hash, was_shown) {
             let stamp = self.clock.stamp(now.unix_ms());
             self.replica.put_hashed(now.monotonic_ms(), hash, name, Version::gone(stamp).into());
-        } else if !is_named {
-            self.replica.remove(now.monotonic_ms(), name);
         }
         self.settle_hashed(now, name, hash, reason);
     }
@@ -293,6 +293,12 @@ impl Presence {
         was_shown
             || self.replica.log(self.replica.me()).is_some_and(|log| log.get_hashed(hash, name).is_some())
             || !self.is_alone() && self.counts.known_members < self.settings.members_max
+    }
+
+    /// Whether nobody else can know of a member of a named session, or come with it: all rounds are over at once, after which
+    /// its marker would be dropped.
+    pub(super) fn needs_no_marker(&self, now: Now) -> bool {
+        self.is_alone() && self.replica.round_is_over(&self.replica.begin_round(), now.monotonic_ms())
     }
 
     /// Whether nobody else is known, and nobody has ever been.
