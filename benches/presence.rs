@@ -13,9 +13,7 @@ use std::time::Duration;
 
 use hereabouts::crdt::{Incarnation, NodeId, Owner};
 use hereabouts::map::HashKeys;
-use hereabouts::presence::{
-    KeyChange, Member, Meta, MetaChange, Places, Presence, SessionName, Settings, Topics,
-};
+use hereabouts::presence::{KeyChange, Member, Meta, MetaChange, Places, Presence, Settings, Topics};
 use hereabouts::time::Now;
 use rustix::time::{ClockId, clock_gettime};
 
