@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
+use hereabouts::broker::Broker;
 use hereabouts::broker::clients::{Address, Client};
-use hereabouts::broker::configuration::{Host, Refusal};
 use hereabouts::broker::session::Session;
-use hereabouts::broker::{Broker, Identity, ProcessorTime};
-use hereabouts::command::{self, Interpreter, Workspace, flush};
+use hereabouts::command::{Interpreter, Workspace, flush};
 use hereabouts::config::Config;
 use hereabouts::crdt::message::Message;
 use hereabouts::crdt::{Incarnation, NodeId, Owner};
@@ -24,21 +23,10 @@ use hereabouts::resp::push::FrameBuffer;
 use hereabouts::resp::request::{Decoder, Limits};
 use hereabouts::time::Now;
 
-struct NoHost;
+#[path = "../../support/brokers.rs"]
+mod surroundings;
 
-impl Host for NoHost {
-    fn apply(&self, _: &Config, _: &mut Config) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn rewrite(&self, _: &Config) -> Result<bool, String> {
-        Ok(false)
-    }
-
-    fn wait(&self, work: &mut dyn FnMut()) {
-        work();
-    }
-}
+use surroundings::{NoHost, identity};
 
 /// A broker, and the clients that are connected to it.
 struct Instance {
@@ -57,25 +45,6 @@ struct World {
 fn at(now_ms: u64) -> Now {
     let unix = Duration::from_secs(1_700_000_000);
     Now { monotonic: Duration::from_millis(now_ms), unix: unix + Duration::from_millis(now_ms) }
-}
-
-fn identity(node: NodeId, life: u64) -> Identity {
-    Identity {
-        monotonic: || Duration::ZERO,
-        resident_bytes: || 0,
-        processor_time: ProcessorTime::default,
-        allocator_report: String::new,
-        allocator: String::new(),
-        system: String::new(),
-        system_bytes: 0,
-        node,
-        life,
-        run_id: String::new(),
-        process_id: 0,
-        executable: String::new(),
-        config_file: String::new(),
-        command_rows: command::table::rows().len(),
-    }
 }
 
 impl World {
