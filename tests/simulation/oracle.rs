@@ -123,10 +123,10 @@ impl World {
     pub(crate) fn records(&self, index: usize, name: &Name) -> String {
         let Some(machine) = &self.net.instances[index].machine else { return String::new() };
         let end = session_of(name).map(|session| Name::from(Subject::End(session.clone())));
-        let records = machine.replica().records().filter_map(|(owner, log, standing)| {
+        let records = machine.replica().records().map(|(owner, log, standing)| {
             let entry = log.get(name).into_iter().chain(end.as_ref().and_then(|end| log.get(end)));
             let entries: Vec<&Entry> = entry.collect();
-            Some(format!("\n    {owner:?} {standing:?} v{}: {:?}", log.version(), entries))
+            format!("\n    {owner:?} {standing:?} v{}: {:?}", log.version(), entries)
         });
         records.collect()
     }
@@ -148,7 +148,7 @@ impl World {
                 // It was seen until its instance died, and is for some time after, unless that had said that it leaves.
                 let too_soon = resident.died_at.is_some_and(|died_at| self.net.now < died_at + DOWN_GRACE)
                     && resident.seen_by.contains(&index);
-                resident.has_left || !(lives && self.is_calm(index, resident.instance)) && !too_soon
+                resident.has_left || !(too_soon || lives && self.is_calm(index, resident.instance))
             }
         };
         if right {
@@ -247,7 +247,7 @@ impl World {
     /// A session that nothing keeps alive is over some day.
     fn check_dead(&self, index: usize, name: &Name, session: &Arc<str>) -> Result<(), String> {
         let long = PATIENCE + LEASE_MAX + GRACE + LATE;
-        if self.views[index].shown.get(name).is_none() || self.quiet_for(index) < long {
+        if !self.views[index].shown.contains_key(name) || self.quiet_for(index) < long {
             return Ok(());
         }
         let Some(dead_since) = self.dead_since(session) else { return Ok(()) };
