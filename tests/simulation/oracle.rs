@@ -17,6 +17,9 @@ use crate::truth::{brief, session_of};
 pub(crate) const LATE: u64 = 12_000;
 /// Milliseconds after which they do as a rule.
 const SOON: u64 = 4_000;
+/// For so many milliseconds an instance that has started hears of the others' logs one by one, and may show what a log that it
+/// has yet to hear of makes void.
+const JOINING: u64 = 6_000;
 
 /// What an instance shows, by its changes.
 #[derive(Default)]
@@ -64,12 +67,16 @@ impl World {
         if !was_tracked {
             return Err(format!("{index} shows {member} as {version:?}, which was never tracked"));
         }
+        let joins = now - self.net.instances[index].started < JOINING;
         let view = &self.views[index];
         if view.reference(&name) == Some(reference) {
             return Err(format!("{index} tells of {member} although nothing has changed"));
         }
         let latest = view.latest.get(&name).copied();
-        if latest.is_some_and(|latest| stamp < latest || stamp == latest && view.shown.contains_key(&name)) {
+        let older = latest.is_some_and(|latest| stamp < latest);
+        if older && joins {
+            self.net.reached.note("went back while joining", 1);
+        } else if older || latest == Some(stamp) && view.shown.contains_key(&name) {
             return Err(format!(
                 "{index} goes back from {latest:?} of {member} to {version:?}{}",
                 self.records(index, &name)
@@ -133,7 +140,7 @@ impl World {
 
     /// Two instances have seen each other, and have run, for some time.
     pub(crate) fn is_calm(&self, a: usize, b: usize) -> bool {
-        let settled = |index: usize| self.net.now - self.net.instances[index].started > 6_000;
+        let settled = |index: usize| self.net.now - self.net.instances[index].started > JOINING;
         a == b || self.net.clear_for(a, b) > SOON && settled(a) && settled(b)
     }
 
