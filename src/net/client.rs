@@ -179,7 +179,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stats.add(client.id, Counter::MessagesDelivered, frames);
             more
         };
-        output.poll_flush(stream, &client.outbox, &shared.clock, task, fetch, count)
+        let flushed =
+            output.poll_flush(stream, &client.outbox, &shared.clock, task, fetch, &shared.turns, count);
+        if output.waits() {
+            shared.flush.notify_one();
+        }
+        flushed
     }
 
     /// What the client wants. `idle`: it has all its output.

@@ -1,6 +1,7 @@
 //! The task that goes on with what did not fit into one connection's turn.
 //!
-//! Owns nothing but its place in line: large fan-outs and what gone clients have left behind are the broker's. Each of
+//! Owns nothing but its place in line: large fan-outs and what gone clients have left behind are the broker's; who has more to
+//! fetch waits in [`super::turns`]. Each of
 //! its turns is bounded, and after each it lets others run.
 
 use std::collections::VecDeque;
@@ -34,7 +35,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 ready.drain(..wakes).for_each(Waker::wake);
                 yield_now().await;
             }
-            if !more_fanouts && !more_cleanup {
+            shared.turns.wake(WAKES_PER_TURN);
+            if !more_fanouts && !more_cleanup && shared.turns.is_empty() {
                 break;
             }
             yield_now().await;

@@ -18,6 +18,7 @@ pub mod server;
 mod tick;
 mod tls;
 mod transport;
+mod turns;
 
 use tokio::sync::Notify;
 
@@ -27,6 +28,7 @@ use crate::broker::Broker;
 use doors::Doors;
 use tls::Tls;
 use transport::Clock;
+use turns::Turns;
 
 /// What all tasks of a server share.
 struct Shared {
@@ -36,6 +38,8 @@ struct Shared {
     doors: Doors,
     /// How they are encrypted, where they are.
     tls: Tls,
+    /// Clients that have more to fetch.
+    turns: Turns,
     /// There is work for the flush task.
     flush: Notify,
     /// There is work for the presence task.

@@ -10,13 +10,14 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use super::transport::Clock;
+use super::turns::Turns;
 use crate::outbox::{Batch, Outbox, Taken};
 use crate::resp::boundary::Boundary;
 
 /// Parts of a batch that are written in one call.
 const PARTS_PER_WRITE: usize = 64;
 /// Pieces fetched before other tasks have their turn: a reader that keeps up with them would otherwise have none end.
-const FETCHES_PER_POLL: usize = 4;
+const FETCHES_PER_TURN: usize = 2;
 
 /// A batch and how much of it is written.
 #[derive(Default)]
@@ -26,11 +27,15 @@ pub(super) struct Output {
     written: usize,
     /// Where the frames of written parts end.
     boundary: Option<Box<Boundary>>,
+    /// It waits for its turn to fetch.
+    waits: bool,
 }
 
 impl Output {
     /// Writes until the outbox is empty or the socket is full. `fetch` appends a piece of what is kept elsewhere, if there
-    /// is any, and returns whether there is another one.
+    /// is any, and returns whether there is another one. Where others wait for their turn to fetch, or there is very much,
+    /// it waits in their line.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
@@ -38,30 +43,37 @@ impl Output {
         clock: &Clock,
         task: &mut Context<'_>,
         mut fetch: impl FnMut(&mut Batch) -> bool,
+        turns: &Turns,
         mut count: impl FnMut(usize),
     ) -> Poll<io::Result<Taken>> {
-        let mut fetches = 0;
+        let is_its_turn = std::mem::take(&mut self.waits) || turns.is_empty();
+        let mut fetches = if is_its_turn { FETCHES_PER_TURN } else { 0 };
         loop {
             if self.batch.is_empty() {
                 self.written = 0;
                 self.boundary = None;
-                if fetches == FETCHES_PER_POLL {
-                    task.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
                 // What an encrypted stream holds back; a socket does nothing of the kind.
                 if Pin::new(&mut *stream).poll_flush(task)?.is_pending() {
                     return self.blocked(outbox, clock, task);
                 }
                 match outbox.take(&mut self.batch, task.waker()) {
                     Taken::Output => {}
+                    Taken::More if fetches == 0 => {
+                        outbox.fetched(0, true);
+                        if !std::mem::replace(&mut self.waits, true) {
+                            turns.wait(task.waker());
+                        }
+                        if self.batch.is_empty() {
+                            return Poll::Pending;
+                        }
+                    }
                     Taken::More => {
                         let taken = self.batch.len();
                         let more = fetch(&mut self.batch);
                         let fetched = self.batch.len() - taken;
                         // Where nothing was there is nothing more: whoever has something then nudges.
                         outbox.fetched(fetched, more && fetched > 0);
-                        fetches += 1;
+                        fetches -= 1;
                         continue;
                     }
                     taken => return Poll::Ready(Ok(taken)),
@@ -79,6 +91,11 @@ impl Output {
             Some(reason) => Poll::Ready(Ok(Taken::Closed(reason))),
             None => Poll::Pending,
         }
+    }
+
+    /// Whether it waits for its turn to fetch.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
     }
 
     /// Writes what is left of the batch, and nothing that came later.

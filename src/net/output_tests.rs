@@ -51,6 +51,7 @@ impl Wake for Counting {
 struct Owner {
     outbox: Outbox,
     output: Output,
+    turns: Turns,
     socket: Socket,
     clock: Clock,
     pieces: Vec<String>,
@@ -62,6 +63,7 @@ impl Owner {
         Owner {
             outbox: Outbox::new(1),
             output: Output::default(),
+            turns: Turns::default(),
             socket: Socket { room, ..Socket::default() },
             clock: Clock::start(),
             pieces: (0..pieces).rev().map(|number| format!("*piece{number}")).collect(),
@@ -82,7 +84,7 @@ impl Owner {
     /// Nothing while it is pending.
     fn poll(&mut self) -> Option<Taken> {
         let waker = Waker::from(self.wakes.clone());
-        let Owner { outbox, output, socket, clock, pieces, .. } = self;
+        let Owner { outbox, output, turns, socket, clock, pieces, .. } = self;
         let fetch = |batch: &mut Batch| {
             if let Some(piece) = pieces.pop() {
                 batch.append(
@@ -92,7 +94,8 @@ impl Owner {
             }
             !pieces.is_empty()
         };
-        match output.poll_flush(socket, outbox, clock, &mut Context::from_waker(&waker), fetch, |_| ()) {
+        let mut context = Context::from_waker(&waker);
+        match output.poll_flush(socket, outbox, clock, &mut context, fetch, turns, |_| ()) {
             Poll::Ready(taken) => Some(taken.unwrap()),
             Poll::Pending => None,
         }
@@ -104,18 +107,36 @@ impl Owner {
 }
 
 #[test]
-fn pieces_are_fetched_behind_the_queue_and_other_tasks_run_in_between() {
-    let mut owner = Owner::new(usize::MAX, 6);
+fn pieces_are_fetched_behind_the_queue_and_others_have_their_turn_in_between() {
+    let mut owner = Owner::new(usize::MAX, 4);
     owner.push("*queued");
     assert!(owner.outbox.nudge().is_none());
     assert_eq!(owner.poll(), None);
-    assert_eq!(owner.written(), "*queued*piece0*piece1*piece2*piece3");
-    assert_eq!(owner.wakes.0.load(Ordering::Relaxed), 1, "it goes on by itself");
+    assert_eq!(owner.written(), "*queued*piece0*piece1");
+    assert_eq!((owner.output.waits(), owner.wakes.0.load(Ordering::Relaxed)), (true, 0));
+    owner.turns.wake(9);
+    assert_eq!(owner.wakes.0.load(Ordering::Relaxed), 1);
     owner.push("*later");
     assert_eq!(owner.poll(), Some(Taken::Nothing));
-    assert_eq!(owner.written(), "*later*piece4*piece5");
-    assert_eq!(owner.wakes.0.load(Ordering::Relaxed), 1);
+    assert_eq!(owner.written(), "*later*piece2*piece3");
+    assert_eq!((owner.output.waits(), owner.turns.is_empty()), (false, true));
     assert_eq!(owner.outbox.waiting(), 0);
+}
+
+#[test]
+fn who_has_something_to_fetch_stands_in_line_and_writes_what_is_queued() {
+    let mut owner = Owner::new(usize::MAX, 1);
+    owner.turns.wait(Waker::noop());
+    owner.push("*queued");
+    assert!(owner.outbox.nudge().is_none());
+    assert_eq!(owner.poll(), None);
+    assert_eq!(owner.written(), "*queued");
+    owner.turns.wake(1);
+    assert_eq!(owner.wakes.0.load(Ordering::Relaxed), 0, "it is the other one's turn");
+    owner.turns.wake(1);
+    assert_eq!(owner.wakes.0.load(Ordering::Relaxed), 1);
+    assert_eq!(owner.poll(), Some(Taken::Nothing));
+    assert_eq!(owner.written(), "*piece0");
 }
 
 #[test]
@@ -153,13 +174,14 @@ fn a_promise_of_more_without_a_piece_is_no_busy_loop() {
     let mut owner = Owner::new(usize::MAX, 0);
     assert!(owner.outbox.nudge().is_none());
     let waker = Waker::noop();
-    let Owner { outbox, output, socket, clock, .. } = &mut owner;
+    let Owner { outbox, output, turns, socket, clock, .. } = &mut owner;
     let mut asked = 0;
     let fetch = |_: &mut Batch| {
         asked += 1;
         true
     };
-    let polled = output.poll_flush(socket, outbox, clock, &mut Context::from_waker(waker), fetch, |_| ());
+    let mut context = Context::from_waker(waker);
+    let polled = output.poll_flush(socket, outbox, clock, &mut context, fetch, turns, |_| ());
     assert!(matches!(polled, Poll::Ready(Ok(Taken::Nothing))));
     assert_eq!(asked, 1);
 }

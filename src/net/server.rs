@@ -19,6 +19,7 @@ use super::measure::{
 };
 use super::tls::{Tls, settings};
 use super::transport::{Clock, entropy, listen, monotonic, reserve_descriptors};
+use super::turns::Turns;
 use super::{Shared, flush, listen as accepting, pause, presence, tick};
 use crate::broker::clients::Address;
 use crate::broker::configuration::Refusal;
@@ -94,6 +95,7 @@ impl Server {
                 clock,
                 doors: Doors::default(),
                 tls,
+                turns: Turns::default(),
                 flush: Notify::new(),
                 presence: Notify::new(),
                 postponed: Notify::new(),

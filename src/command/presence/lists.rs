@@ -13,6 +13,9 @@ use crate::resp::Protocol;
 use crate::resp::reply::Reply;
 use crate::resp::request::Request;
 
+/// Of a key with one meta, in a list.
+const KEY_BYTES: usize = 128;
+
 /// How a list is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -33,7 +36,15 @@ struct Listed {
 
 impl Listed {
     fn new(form: Form) -> Self {
-        let encoded = if form == Form::Json { b"{".to_vec() } else { Vec::new() };
+        Listed::with_room(form, 0)
+    }
+
+    /// With room for so many keys of usual length.
+    fn with_room(form: Form, keys: usize) -> Self {
+        let mut encoded = Vec::with_capacity(keys * KEY_BYTES);
+        if form == Form::Json {
+            encoded.push(b'{');
+        }
         Listed { form, keys: 0, encoded, scratch: Vec::new() }
     }
 
@@ -78,9 +89,10 @@ fn write_metas(reply: &mut Reply<'_>, scratch: &mut Vec<u8>, versions: &mut dyn 
 pub(super) fn list(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let words = Words::read(request, 2, &[Word::Json])?;
     let topic = Name::Topic.read(context, request.argument(1))?;
-    check_keys(context, context.broker.presence.count(topic).keys)?;
+    let keys = context.broker.presence.count(topic).keys;
+    check_keys(context, keys)?;
     let form = if words.has(Word::Json) { Form::Json } else { Form::Map(context.session.protocol) };
-    resume_now(context, ListRest { topic: topic.into(), next: 0, listed: Listed::new(form) })
+    resume_now(context, ListRest { topic: topic.into(), next: 0, listed: Listed::with_room(form, keys) })
 }
 
 fn check_keys(context: &Context<'_>, keys: usize) -> Result<(), Error> {
