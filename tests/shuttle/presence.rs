@@ -198,17 +198,14 @@ impl View {
         let (last, keys) = self.topics.get_mut(topic).expect("a state comes first");
         *last += 1;
         assert_eq!(seq, *last, "no gap: {frame}");
-        for (key, joined) in shown(&payload["joins"]) {
-            let reference = joined["metas"][0]["phx_ref_prev"].clone();
-            let known =
-                keys.insert(key, joined).map_or(Value::Null, |known| known["metas"][0]["phx_ref"].clone());
-            assert_eq!(known, reference, "an update follows on what was known, a join on nothing: {frame}");
+        // Each key has one meta, which an update replaces.
+        let reference = |shown: Option<&Value>| shown.map(|shown| shown["metas"][0]["phx_ref"].clone());
+        let (joins, leaves) = (shown(&payload["joins"]), shown(&payload["leaves"]));
+        for (key, left) in &leaves {
+            assert_eq!(reference(keys.remove(key).as_ref()), reference(Some(left)), "was not there: {frame}");
         }
-        for (key, left) in shown(&payload["leaves"]) {
-            let known = &keys.get(&key).expect("who leaves was there")["metas"][0];
-            if known["phx_ref"] == left["metas"][0]["phx_ref"] {
-                keys.remove(&key);
-            }
+        for (key, joined) in joins {
+            assert_eq!(keys.insert(key, joined), None, "was there: {frame}");
         }
     }
 
