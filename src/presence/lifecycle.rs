@@ -162,7 +162,7 @@ impl Presence {
         let attachment = Attachment { stamp, ttl_ms, grace_ms, given_up: named.given_up };
         named.own = Some(attachment);
         named.grace_ms = grace_ms;
-        let entry = Entry::from(Content::Attachment(attachment));
+        let entry = Entry::from(Content::Attachment(Box::new(attachment)));
         self.replica.put(now.monotonic_ms(), Name::of_session(name), entry);
         self.reconsider(now, id);
         if is_new {
