@@ -12,7 +12,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hereabouts::crdt::{Incarnation, NodeId, Owner, Replica, Settings};
 use hereabouts::map::HashKeys;
-use hereabouts::presence::{Entry, Member, Meta, Name, SessionName, Stamp, Version};
+use hereabouts::presence::{Connection, Entry, Member, Meta, Name, SessionName, Stamp, Version};
 use rustix::time::{ClockId, clock_gettime};
 
 /// The product's allocator.
@@ -36,7 +36,7 @@ impl Topics {
     }
 
     fn member(&self, number: u64) -> Name {
-        let session = SessionName::Connection { life: 7, client: number };
+        let session = SessionName::from(Connection { life: 7, client: number });
         let topic = &self.0[(number % TOPICS) as usize];
         Member::new(topic.clone(), &format!("user:{number}"), session, "").into()
     }

@@ -113,8 +113,8 @@ pub struct Attachment {
 pub enum Content {
     /// About a member.
     Version(Version),
-    /// About a session.
-    Attachment(Attachment),
+    /// About a session. Apart: there are few, and they would make every version larger.
+    Attachment(Box<Attachment>),
     /// That a session was ended, at that time.
     End(Stamp),
 }
@@ -199,7 +199,7 @@ impl Wire for Entry {
             kind if kind & !HAS_GIVEN_UP == ATTACHMENT => {
                 let (ttl_ms, grace_ms) = (input.number()?, input.number()?.checked_sub(1));
                 let given_up = (kind & HAS_GIVEN_UP != 0).then(|| Stamp::decode(input)).transpose()?;
-                Content::Attachment(Attachment { stamp, ttl_ms, grace_ms, given_up })
+                Content::Attachment(Box::new(Attachment { stamp, ttl_ms, grace_ms, given_up }))
             }
             END => Content::End(stamp),
             kind => Content::Version(decode_version(kind, stamp, input)?),
@@ -253,6 +253,12 @@ mod tests {
     use crate::crdt::NodeId;
 
     #[test]
+    fn most_entries_take_64_bytes() {
+        const COUNTS_OF_REFERENCES: usize = 16;
+        assert_eq!(size_of::<Content>() + COUNTS_OF_REFERENCES, 64);
+    }
+
+    #[test]
     fn entries_come_back() {
         let stamp = |time| Stamp { time, node: NodeId(3) };
         let meta = || Meta::parse(br#"{"a":1}"#, 100).unwrap();
@@ -263,7 +269,7 @@ mod tests {
             [lost.rank(), live.rank(), Version::gone(stamp(9)).rank(), Version::gone(stamp(10)).rank()];
         assert!(ranks.is_sorted());
         let attachment =
-            |grace_ms, given_up| Attachment { stamp: stamp(1), ttl_ms: 30_000, grace_ms, given_up };
+            |grace_ms, given_up| Box::new(Attachment { stamp: stamp(1), ttl_ms: 30_000, grace_ms, given_up });
         let entries: [Entry; 7] = [
             live.into(),
             updated.into(),

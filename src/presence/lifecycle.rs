@@ -5,7 +5,7 @@
 use super::entry::{Attachment, Content, Entry};
 use super::jobs::Job;
 use super::machine::{Detach, Presence};
-use super::name::{Name, SessionName, Subject};
+use super::name::{Name, SessionName};
 use super::sessions::{Liveness, Named, SessionId};
 use super::timers::Timer;
 use super::{Notice, Refusal};
@@ -80,7 +80,7 @@ impl Presence {
         let id = self.named_session(session);
         let shown = self.sessions.get(id).map_or(0, |session| session.members.shown());
         let stamp = self.clock.stamp(now.unix_ms());
-        let name = Name::from(Subject::End(session.into()));
+        let name = Name::of_end(session.into());
         self.replica.put(now.monotonic_ms(), name.clone(), Content::End(stamp).into());
         self.learn_end(now, id, stamp, true);
         self.may_drop(&name);
@@ -92,7 +92,7 @@ impl Presence {
         match (self.sessions.find(name), name) {
             (Some(id), _) => id,
             (None, SessionName::Named(session)) => self.named_session(session),
-            (None, SessionName::Connection { .. }) => self.sessions.create(name.clone()),
+            (None, SessionName::Connection(_)) => self.sessions.create(name.clone()),
         }
     }
 
@@ -102,7 +102,7 @@ impl Presence {
             return id;
         }
         let id = self.sessions.create(SessionName::Named(name.into()));
-        let end = Name::from(Subject::End(name.into()));
+        let end = Name::of_end(name.into());
         let ends = self.replica.records().filter_map(|(_, log, _)| log.get(&end));
         let ended = ends.map(Entry::stamp).max();
         if let Some(named) = self.sessions.named_mut(id) {
@@ -162,8 +162,8 @@ impl Presence {
         let attachment = Attachment { stamp, ttl_ms, grace_ms, given_up: named.given_up };
         named.own = Some(attachment);
         named.grace_ms = grace_ms;
-        let entry = Entry::from(Content::Attachment(attachment));
-        self.replica.put(now.monotonic_ms(), Subject::Session(name).into(), entry);
+        let entry = Entry::from(Content::Attachment(Box::new(attachment)));
+        self.replica.put(now.monotonic_ms(), Name::of_session(name), entry);
         self.reconsider(now, id);
         if is_new {
             // It may be for this instance now to keep what others have left.
@@ -177,7 +177,7 @@ impl Presence {
         if let Some(named) = self.sessions.named_mut(id) {
             named.own = None;
         }
-        self.replica.remove(now.monotonic_ms(), &Subject::Session(name).into());
+        self.replica.remove(now.monotonic_ms(), &Name::of_session(name));
         self.reconsider(now, id);
     }
 

@@ -12,7 +12,7 @@ use super::dropping::Dropping;
 use super::entry::{Entry, State, Version};
 use super::jobs::Job;
 use super::meta::Meta;
-use super::name::{Member, Name, SessionName};
+use super::name::{Connection, Member, Name, SessionName};
 use super::replication::{FAR_AHEAD_MS, OwnerView};
 use super::sessions::{Liveness, SessionId, Sessions};
 use super::stamp::{Clock, Stamp};
@@ -108,7 +108,7 @@ impl Found {
     fn named_session(&self) -> Option<&Arc<str>> {
         match &self.name.member()?.session {
             SessionName::Named(name) => Some(name),
-            SessionName::Connection { .. } => None,
+            SessionName::Connection(_) => None,
         }
     }
 }
@@ -177,9 +177,11 @@ impl Presence {
         Counts { sessions: self.sessions.named(), ..self.counts }
     }
 
-    /// The session of a connection.
+    /// The session of a connection; if it is known its name is shared.
     pub fn connection(&self, client: u64) -> SessionName {
-        SessionName::Connection { life: self.life, client }
+        let connection = Connection { life: self.life, client };
+        let known = self.sessions.find_connection(connection).and_then(|id| self.sessions.get(id));
+        known.map_or_else(|| connection.into(), |session| session.name.clone())
     }
 
     /// The session with this name; if it is known its name is shared.

@@ -39,7 +39,7 @@ pub use entry::{Entry, State, Version};
 pub use jobs::Removal;
 pub use machine::{Counts, Detach, MetaChange, Presence, Settings};
 pub use meta::{Invalid, Meta};
-pub use name::{Member, Name, SessionName};
+pub use name::{Connection, Member, Name, SessionName};
 pub use places::Places;
 pub use stamp::{Clock, Stamp};
 pub use topic::{Applied, KeyChange, Topic};

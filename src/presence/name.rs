@@ -16,14 +16,24 @@ pub const NAME_BYTES_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SessionName {
     /// A connection, which nobody else can name.
-    Connection {
-        /// Drawn when the instance starts: two of them never give the same client the same name.
-        life: u64,
-        /// The client's id.
-        client: u64,
-    },
+    Connection(Arc<Connection>),
     /// A session that an application has named.
     Named(Arc<str>),
+}
+
+/// A connection, as all instances know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connection {
+    /// Drawn when the instance starts: two of them never give the same client the same name.
+    pub life: u64,
+    /// The client's id.
+    pub client: u64,
+}
+
+impl From<Connection> for SessionName {
+    fn from(connection: Connection) -> Self {
+        SessionName::Connection(Arc::new(connection))
+    }
 }
 
 /// A member of a topic.
@@ -33,23 +43,31 @@ pub struct Member {
     pub topic: Arc<str>,
     /// What it lives as long as.
     pub session: SessionName,
-    /// The key, and behind it the id.
-    text: Box<str>,
-    key_bytes: u32,
+    text: Text,
+}
+
+/// A key, and its id if it has one, which most have not: a name takes 64 bytes with what is shared of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Text {
+    Key(Box<str>),
+    KeyAndId(Box<(Box<str>, Box<str>)>),
 }
 
 impl Member {
     /// Of these parts.
     pub fn new(topic: Arc<str>, key: &str, session: SessionName, id: &str) -> Self {
-        // Both together are far below four gigabytes: no request is that long.
-        Member { topic, session, text: [key, id].concat().into(), key_bytes: key.len() as u32 }
+        let text = match id {
+            "" => Text::Key(key.into()),
+            id => Text::KeyAndId(Box::new((key.into(), id.into()))),
+        };
+        Member { topic, session, text }
     }
 
     /// The hash of the name of an entry about it.
     pub(super) fn hash(&self, keys: HashKeys) -> u64 {
         let mut hasher = keys.hasher();
         match &self.session {
-            SessionName::Connection { life, client } => hasher.numbers(&[*life, *client]),
+            SessionName::Connection(connection) => hasher.numbers(&[connection.life, connection.client]),
             SessionName::Named(session) => hasher.string(session),
         }
         hasher.string(&self.topic);
@@ -60,54 +78,83 @@ impl Member {
 
     /// Usually the user.
     pub fn key(&self) -> &str {
-        &self.text[..self.key_bytes as usize]
+        match &self.text {
+            Text::Key(key) => key,
+            Text::KeyAndId(both) => &both.0,
+        }
     }
 
     /// Tells apart several members of one key in one session.
     pub fn id(&self) -> &str {
-        &self.text[self.key_bytes as usize..]
+        match &self.text {
+            Text::Key(_) => "",
+            Text::KeyAndId(both) => &both.1,
+        }
     }
 }
 
 /// What an entry is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
     /// A member.
-    Member(Member),
+    Member(&'a Member),
     /// That a named session is attached or leased at the owner.
-    Session(Arc<str>),
+    Session(&'a Arc<str>),
     /// That a named session was ended.
-    End(Arc<str>),
+    End(&'a Arc<str>),
 }
 
 /// The name of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name(Arc<Subject>);
+pub struct Name(Arc<Stored>);
+
+/// Nearly all are members'.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stored {
+    Member(Member),
+    Fact(Box<Fact>),
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fact {
+    Session(Arc<str>),
+    End(Arc<str>),
+}
 
 impl Name {
+    /// That this named session is attached or leased.
+    pub fn of_session(session: Arc<str>) -> Self {
+        Name(Arc::new(Stored::Fact(Box::new(Fact::Session(session)))))
+    }
+
+    /// That this named session was ended.
+    pub fn of_end(session: Arc<str>) -> Self {
+        Name(Arc::new(Stored::Fact(Box::new(Fact::End(session)))))
+    }
+
     /// What it names.
-    pub fn subject(&self) -> &Subject {
-        &self.0
+    pub fn subject(&self) -> Subject<'_> {
+        match &*self.0 {
+            Stored::Member(member) => Subject::Member(member),
+            Stored::Fact(fact) => match &**fact {
+                Fact::Session(session) => Subject::Session(session),
+                Fact::End(session) => Subject::End(session),
+            },
+        }
     }
 
     /// The member, if it names one.
     pub fn member(&self) -> Option<&Member> {
         match &*self.0 {
-            Subject::Member(member) => Some(member),
-            Subject::Session(_) | Subject::End(_) => None,
+            Stored::Member(member) => Some(member),
+            Stored::Fact(_) => None,
         }
-    }
-}
-
-impl From<Subject> for Name {
-    fn from(subject: Subject) -> Self {
-        Name(Arc::new(subject))
     }
 }
 
 impl From<Member> for Name {
     fn from(member: Member) -> Self {
-        Subject::Member(member).into()
+        Name(Arc::new(Stored::Member(member)))
     }
 }
 
@@ -123,13 +170,13 @@ fn string<'a>(input: &mut Input<'a>) -> Result<&'a str, Malformed> {
 
 impl Wire for Name {
     fn encode(&self, out: &mut Vec<u8>) {
-        match &*self.0 {
+        match self.subject() {
             Subject::Member(member) => {
                 match &member.session {
-                    SessionName::Connection { life, client } => {
+                    SessionName::Connection(connection) => {
                         out.push(CONNECTION_MEMBER);
-                        put_number(out, *life);
-                        put_number(out, *client);
+                        put_number(out, connection.life);
+                        put_number(out, connection.client);
                     }
                     SessionName::Named(session) => {
                         out.push(MEMBER);
@@ -153,10 +200,10 @@ impl Wire for Name {
 
     fn decode(input: &mut Input<'_>) -> Result<Self, Malformed> {
         let session = match input.byte()? {
-            CONNECTION_MEMBER => SessionName::Connection { life: input.number()?, client: input.number()? },
+            CONNECTION_MEMBER => Connection { life: input.number()?, client: input.number()? }.into(),
             MEMBER => SessionName::Named(string(input)?.into()),
-            SESSION => return Ok(Subject::Session(string(input)?.into()).into()),
-            END => return Ok(Subject::End(string(input)?.into()).into()),
+            SESSION => return Ok(Name::of_session(string(input)?.into())),
+            END => return Ok(Name::of_end(string(input)?.into())),
             _ => return Err(Malformed("an unknown kind of name")),
         };
         let (topic, key, id) = (string(input)?, string(input)?, string(input)?);
@@ -167,7 +214,7 @@ impl Wire for Name {
 impl Key for Name {
     fn hash(&self, keys: HashKeys) -> u64 {
         let mut hasher = keys.hasher();
-        match &*self.0 {
+        match self.subject() {
             Subject::Member(member) => return member.hash(keys),
             Subject::Session(session) => {
                 hasher.numbers(&[u64::from(SESSION)]);
@@ -183,13 +230,15 @@ impl Key for Name {
 
     fn bytes(&self) -> usize {
         let session_bytes = |session: &SessionName| match session {
-            SessionName::Connection { .. } => 0,
+            SessionName::Connection(_) => 0,
             SessionName::Named(session) => session.len(),
         };
         // The topic's name is shared with its other members.
-        size_of::<Subject>()
-            + match &*self.0 {
-                Subject::Member(member) => member.text.len() + session_bytes(&member.session),
+        size_of::<Stored>()
+            + match self.subject() {
+                Subject::Member(member) => {
+                    member.key().len() + member.id().len() + session_bytes(&member.session)
+                }
                 Subject::Session(session) | Subject::End(session) => session.len(),
             }
     }
@@ -206,10 +255,10 @@ mod tests {
             member("ann", named(), ""),
             member("ann", named(), "b"),
             member("annb", named(), ""),
-            member("ann", SessionName::Connection { life: 1, client: 2 }, ""),
-            member("ann", SessionName::Connection { life: 2, client: 1 }, ""),
-            Subject::Session("s".into()).into(),
-            Subject::End("s".into()).into(),
+            member("ann", Connection { life: 1, client: 2 }.into(), ""),
+            member("ann", Connection { life: 2, client: 1 }.into(), ""),
+            Name::of_session("s".into()),
+            Name::of_end("s".into()),
         ]
     }
 
@@ -227,6 +276,12 @@ mod tests {
             assert_eq!(names.iter().filter(|other| *other == name).count(), 1);
             assert_eq!(names.iter().filter(|other| other.hash(keys) == name.hash(keys)).count(), 1);
         }
+    }
+
+    #[test]
+    fn most_names_take_64_bytes() {
+        const COUNTS_OF_REFERENCES: usize = 16;
+        assert_eq!(size_of::<Stored>() + COUNTS_OF_REFERENCES, 64);
     }
 
     #[test]

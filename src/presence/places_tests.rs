@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::presence::SessionName;
+use crate::presence::{Connection, SessionName};
 
 fn name(topic: u32, key: u32, session: u32) -> Name {
-    let session = SessionName::Connection { life: 1, client: u64::from(session) };
+    let session = SessionName::from(Connection { life: 1, client: u64::from(session) });
     Member::new(format!("t{topic}").into(), &format!("k{key}"), session, "id").into()
 }
 

@@ -251,7 +251,7 @@ impl Presence {
                 let id = self.named_session(session);
                 let Some(named) = self.sessions.named_mut(id) else { return };
                 if let Some(Content::Attachment(attachment)) = content {
-                    named.holders.insert(owner, *attachment);
+                    named.holders.insert(owner, **attachment);
                     named.grace_ms = attachment.grace_ms;
                 } else {
                     named.holders.remove(&owner);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::entry::Attachment;
 use super::members::Members;
-use super::name::SessionName;
+use super::name::{Connection, SessionName};
 use super::stamp::Stamp;
 use crate::crdt::Owner;
 use crate::map::HashKeys;
@@ -116,15 +116,15 @@ pub(super) struct Sessions {
 impl Keyed for Session {
     fn hash(&self, keys: HashKeys) -> u64 {
         match &self.name {
-            SessionName::Connection { life, client } => hash_of_connection(keys, *life, *client),
+            SessionName::Connection(connection) => hash_of_connection(keys, **connection),
             SessionName::Named(name) => hash_of_named(keys, name),
         }
     }
 }
 
-fn hash_of_connection(keys: HashKeys, life: u64, client: u64) -> u64 {
+fn hash_of_connection(keys: HashKeys, connection: Connection) -> u64 {
     let mut hasher = keys.hasher();
-    hasher.numbers(&[life, client]);
+    hasher.numbers(&[connection.life, connection.client]);
     hasher.finish()
 }
 
@@ -164,11 +164,16 @@ impl Sessions {
     pub(super) fn find(&self, name: &SessionName) -> Option<SessionId> {
         match name {
             SessionName::Named(name) => self.find_named(name),
-            SessionName::Connection { life, client } => {
-                let is_it = |session: &Option<Session>| session.as_ref().is_some_and(|it| it.name == *name);
-                self.slots.find(|| hash_of_connection(self.keys, *life, *client), is_it)
-            }
+            SessionName::Connection(connection) => self.find_connection(**connection),
         }
+    }
+
+    pub(super) fn find_connection(&self, connection: Connection) -> Option<SessionId> {
+        let is_it = |session: &Option<Session>| {
+            let known = session.as_ref().map(|session| &session.name);
+            matches!(known, Some(SessionName::Connection(known)) if **known == connection)
+        };
+        self.slots.find(|| hash_of_connection(self.keys, connection), is_it)
     }
 
     pub(super) fn find_named(&self, name: &str) -> Option<SessionId> {
@@ -201,7 +206,7 @@ impl Sessions {
     pub(super) fn name(&self, id: SessionId) -> Option<&Arc<str>> {
         match &self.get(id)?.name {
             SessionName::Named(name) => Some(name),
-            SessionName::Connection { .. } => None,
+            SessionName::Connection(_) => None,
         }
     }
 }

@@ -78,7 +78,7 @@ fn what_was_only_written_again_is_no_news() {
     assert!(!apply(written(4, 3, Some(1))));
     assert_eq!(times(&topics, "t", "k"), [4]);
     // What is not about a member, or is none, shows nothing.
-    let session = Name::from(crate::presence::name::Subject::Session("s".into()));
+    let session = Name::of_session("s".into());
     assert!(topics.apply(0, change(session, Some(version(1)))).is_none());
     let end: Entry = crate::presence::entry::Content::End(stamp(9)).into();
     assert!(topics.apply(0, change(name("u", "k", ""), Some(end))).is_none());

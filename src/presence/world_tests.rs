@@ -40,7 +40,7 @@ pub(super) fn member(topic: &str, key: &str, session: &str, id: &str) -> Member 
 
 fn text(member: &Member) -> String {
     let session = match &member.session {
-        SessionName::Connection { client, .. } => format!("#{client}"),
+        SessionName::Connection(connection) => format!("#{}", connection.client),
         SessionName::Named(session) => session.to_string(),
     };
     format!("{}/{}/{session}/{}", member.topic, member.key(), member.id())

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use hereabouts::presence::name::Subject;
 use hereabouts::presence::{Detach, Entry, MetaChange, Name, Presence, Refusal, SessionName, Stamp, Version};
 
 use crate::network::Instance;
@@ -280,7 +279,7 @@ impl World {
 
     /// A session was ended by a command at this instance.
     fn take_down_end(&mut self, instance: usize, session: &Arc<str>) -> Result<(), String> {
-        let name = Name::from(Subject::End(session.clone()));
+        let name = Name::of_end(session.clone());
         let stamp = self.own(instance, &name).map(Entry::stamp);
         let stamp = stamp.ok_or_else(|| format!("{instance} does not remember the end of {session}"))?;
         let write = self.write_of(instance, stamp, Wrote::Gone);
@@ -315,7 +314,7 @@ impl World {
             self.net.plan(100, Step::Act(Act::Detach { instance, life, session, client, named }));
             return Ok(());
         }
-        let end = Name::from(Subject::End(session.clone()));
+        let end = Name::of_end(session.clone());
         let before = self.own(instance, &end).map(Entry::stamp);
         let now = self.net.clocks(instance);
         let how = if named { Detach::Named } else { Detach::Quiet };

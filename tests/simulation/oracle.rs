@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hereabouts::presence::name::Subject;
 use hereabouts::presence::{Change, Entry, Fault, Name, Presence, Reason, Stamp, State, Version};
 
 use crate::network::PATIENCE;
@@ -129,7 +128,7 @@ impl World {
     /// All that an instance knows of a member.
     pub(crate) fn records(&self, index: usize, name: &Name) -> String {
         let Some(machine) = &self.net.instances[index].machine else { return String::new() };
-        let end = session_of(name).map(|session| Name::from(Subject::End(session.clone())));
+        let end = session_of(name).map(|session| Name::of_end(session.clone()));
         let records = machine.replica().records().map(|(owner, log, standing)| {
             let entry = log.get(name).into_iter().chain(end.as_ref().and_then(|end| log.get(end)));
             let entries: Vec<&Entry> = entry.collect();

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hereabouts::presence::name::Subject;
 use hereabouts::presence::{Entry, Name, SessionName, Stamp, State};
 
 /// Wall clocks are ahead of the true time by less than this.
@@ -47,7 +46,7 @@ pub(crate) struct Truth {
 pub(crate) fn session_of(name: &Name) -> Option<&Arc<str>> {
     match &name.member()?.session {
         SessionName::Named(session) => Some(session),
-        SessionName::Connection { .. } => None,
+        SessionName::Connection(_) => None,
     }
 }
 
@@ -56,7 +55,7 @@ pub(crate) fn brief(name: &Name) -> String {
     let Some(member) = name.member() else { return format!("{name:?}") };
     let session = match &member.session {
         SessionName::Named(session) => session.to_string(),
-        SessionName::Connection { client, .. } => format!("client {client}"),
+        SessionName::Connection(connection) => format!("client {}", connection.client),
     };
     format!("{}/{}{} of {session}", member.topic, member.key(), member.id())
 }
@@ -160,7 +159,7 @@ impl Truth {
             writes.iter_mut().for_each(|write| visit(name, write));
         }
         for (session, writes) in &mut self.ends {
-            let name = Name::from(Subject::End(session.clone()));
+            let name = Name::of_end(session.clone());
             writes.iter_mut().for_each(|write| visit(&name, write));
         }
         orphaned
