@@ -141,6 +141,21 @@ fn forgetting_takes_as_long_as_it_may() {
     assert_eq!(told, 101, "each entry, and that it was all");
 }
 
+#[test]
+fn who_is_being_forgotten_is_not_accepted_before_all_is_told() {
+    let mut replica = replica(owner(1, 5), 0);
+    let mut other = replica_with_entries(owner(2, 5), 0, 100);
+    meet(0, &mut replica, &mut other);
+    replica.node_down(0, other.me().node);
+    replica.handle_timeout(FORGET_AFTER, 0);
+    replica.node_up(FORGET_AFTER, other.me().node, other.me().incarnation);
+    hear(&mut replica, other.me(), None);
+    assert!(replica.log(other.me()).is_none());
+    work(&mut replica);
+    hear(&mut replica, other.me(), None);
+    assert!(replica.log(other.me()).is_some());
+}
+
 fn replica_with_entries(me: Owner, now_ms: u64, entries: u8) -> Sample {
     let mut replica = replica(me, now_ms);
     for key in 0..entries {
