@@ -72,6 +72,22 @@ fn a_node_knows_its_former_lives_for_what_they_are() {
 }
 
 #[test]
+fn whoever_knows_more_of_an_owner_is_asked() {
+    let mut replica = replica(owner(1, 5), 0);
+    let (other, unseen) = (owner(2, 5), owner(3, 5));
+    for up in [other, unseen] {
+        replica.node_up(0, up.node, up.incarnation);
+    }
+    replica.link_up(0, other.node);
+    let held = vec![Held { owner: unseen, version: 7, hash: None, down: None }];
+    let frame = Message::<Name, Number>::Digest(DigestKind::Full, held).encode();
+    replica.handle_message(0, other.node, &frame, 0).unwrap();
+    let (to, frame) = replica.poll_message().unwrap();
+    let expected = Message::Pull { owner: unseen, version: 0, repair: false };
+    assert_eq!((to, Message::<Name, Number>::decode(&frame)), (other.node, Ok(expected)));
+}
+
+#[test]
 fn a_life_ends_when_the_next_one_begins() {
     for next in [1 << 30, 1 << 50] {
         let mut replica = replica(owner(1, 5), 0);
