@@ -248,6 +248,29 @@ fn a_watcher_that_takes_while_members_change_has_everything_in_the_end() {
 }
 
 #[test]
+fn who_begins_to_watch_when_nothing_changes_has_all_states() {
+    check(|| {
+        let world = World::new();
+        TOPICS.iter().for_each(|topic| world.track(topic, "ann", Whose::Session("s"), r#"{"v":1}"#));
+        world.turns();
+        let watcher = |id: u64| -> Thread<()> {
+            Box::new(move |world| {
+                let mut listener = Listener::new(id, world);
+                let mut view = View::default();
+                TOPICS.iter().for_each(|topic| listener.subscribe(world, &format!("__presence__:{topic}")));
+                while view.shown() != ["hall ann 1", "lobby ann 1"] {
+                    match listener.receive(world) {
+                        Some(heard) => heard.iter().for_each(|frame| view.hear(frame)),
+                        None => listener.bell.wait(),
+                    }
+                }
+            })
+        };
+        world.run(vec![watcher(8), watcher(9)]);
+    });
+}
+
+#[test]
 fn who_unsubscribes_while_something_is_kept_for_it_hears_nothing_after() {
     check(|| {
         let world = World::new();
