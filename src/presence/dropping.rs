@@ -30,10 +30,14 @@ pub(super) struct Dropping {
 }
 
 impl Dropping {
-    /// The own entries have other versions now, so that all begins anew.
-    pub(super) fn restart(&mut self) -> impl Iterator<Item = Name> {
-        let running = self.running.take().map(|running| running.names).unwrap_or_default();
-        std::mem::take(&mut self.candidates).into_keys().chain(running.into_keys())
+    /// This instance has another incarnation, with the same entries: rounds of the former one never end, so that all begins
+    /// anew.
+    pub(super) fn restart(&mut self) {
+        if let Some(Running { mut names, .. }) = self.running.take() {
+            // Of what was put again meanwhile the later version counts.
+            names.append(&mut self.candidates);
+            self.candidates = names;
+        }
     }
 }
 
@@ -91,7 +95,7 @@ impl Presence {
             Subject::End(session) => {
                 let session = self.sessions.find_named(session).and_then(|id| self.sessions.get(id));
                 let named = session.and_then(|session| session.named.as_deref());
-                named.is_none_or(|named| named.jobs == 0 && named.covered.is_empty())
+                named.is_none_or(|named| !named.is_busy() && named.covered.is_empty())
             }
         }
     }

@@ -3,9 +3,9 @@
 //! Owns how far each piece of work has come. A member that is added behind it is looked at by whoever adds it. Must not know
 //! why the work is done.
 
-use super::Reason;
 use std::collections::BTreeMap;
 
+use super::Reason;
 use super::entry::{Entry, State};
 use super::machine::Presence;
 use super::name::{Name, SessionName};
@@ -94,7 +94,6 @@ impl Presence {
                 return;
             }
             named.settles = true;
-            named.jobs += 1;
             self.jobs.push_back(Job::Settle { session: id, next: 0 });
         }
     }
@@ -135,7 +134,7 @@ impl Presence {
                     return None;
                 }
                 named.settles = false;
-                self.job_ended(now, session);
+                self.reconsider(now, session);
                 None
             }
             Job::GiveUp { session, mut next, at } => {
@@ -144,7 +143,7 @@ impl Presence {
                     return Some(Job::GiveUp { session, next, at });
                 }
                 self.sessions.named_mut(session)?.gives_up = false;
-                self.job_ended(now, session);
+                self.reconsider(now, session);
                 None
             }
             Job::Close { session, name, mut next } => {
@@ -167,7 +166,7 @@ impl Presence {
             }
             Job::Tell { session } => {
                 let named = self.sessions.named_mut(session)?;
-                if named.jobs > 0 {
+                if named.is_busy() {
                     return Some(Job::Tell { session });
                 }
                 named.tells = false;
@@ -205,20 +204,13 @@ impl Presence {
         }
     }
 
-    fn job_ended(&mut self, now: Now, id: SessionId) {
-        if let Some(named) = self.sessions.named_mut(id) {
-            named.jobs -= 1;
-        }
-        self.reconsider(now, id);
-    }
-
     /// A member's session was given up: where this instance has a live entry it says so. Superseded ones too, since whoever
     /// has the newer one may be away.
     fn lose(&mut self, now: Now, name: &Name, at: Stamp) {
         let own = self.replica.log(self.replica.me()).and_then(|log| log.get(name));
         let live = own.and_then(Entry::version).filter(|own| own.state() == State::Live && own.stamp <= at);
         match live.map(|own| own.with_state(State::Lost(at))) {
-            Some(_) if self.needs_no_marker(now) => {
+            Some(_) if self.is_alone() => {
                 self.replica.remove(now.monotonic_ms(), name);
             }
             Some(lost) => {

@@ -114,7 +114,7 @@ impl Presence {
     /// Whether nothing is under way that concerns all members of a session.
     pub fn is_settled(&self, session: &str) -> bool {
         let named = self.sessions.find_named(session).and_then(|id| self.sessions.get(id)?.named.as_deref());
-        named.is_none_or(|named| named.jobs == 0)
+        named.is_none_or(|named| !named.is_busy())
     }
 
     /// A session was ended at this time; here and now, if `is_latest`, and nothing was tracked since.
@@ -237,7 +237,6 @@ impl Presence {
         }
         named.owes_news = true;
         named.gives_up = true;
-        named.jobs += 1;
         self.counts.given_up += 1;
         self.jobs.push_back(Job::GiveUp { session: id, next: 0, at: stamp });
     }

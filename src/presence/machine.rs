@@ -130,6 +130,8 @@ pub struct Presence {
     pub(super) owners: BTreeMap<Owner, OwnerView>,
     /// By how many milliseconds the latest stamps of a node were ahead of this clock, or behind it.
     pub(super) skews: BTreeMap<NodeId, i64>,
+    /// How many of the members that are shown were tracked at which instance: a ref says where it was given.
+    pub(super) tracked_at: BTreeMap<NodeId, usize>,
     pub(super) timers: Timers,
     pub(super) jobs: VecDeque<Job>,
     pub(super) dropping: Dropping,
@@ -152,6 +154,7 @@ impl Presence {
             sessions: Sessions::new(keys),
             owners: BTreeMap::new(),
             skews: BTreeMap::new(),
+            tracked_at: BTreeMap::new(),
             timers: Timers::default(),
             jobs: VecDeque::new(),
             dropping: Dropping::default(),
@@ -280,7 +283,7 @@ impl Presence {
 
     pub(super) fn untrack_name(&mut self, now: Now, name: &Name, hash: u64, was_shown: bool, reason: Reason) {
         let is_named = name.member().is_some_and(|member| matches!(member.session, SessionName::Named(_)));
-        if !is_named || self.needs_no_marker(now) {
+        if !is_named || self.is_alone() {
             self.replica.remove(now.monotonic_ms(), name);
         } else if self.needs_marker(name, hash, was_shown) {
             let stamp = self.clock.stamp(now.unix_ms());
@@ -289,21 +292,16 @@ impl Presence {
         self.settle_hashed(now, name, hash, reason);
     }
 
-    /// Whether an untracked member must be remembered as such: others may know it, or may be about to tell of it. Of those
-    /// that nobody is known to have tracked there may not be more than of members.
+    /// Whether an untracked member must be remembered as such, if there are others: they may know it, or may be about to
+    /// tell of it. Of those that nobody is known to have tracked there may not be more than of members.
     fn needs_marker(&self, name: &Name, hash: u64, was_shown: bool) -> bool {
         was_shown
             || self.replica.log(self.replica.me()).is_some_and(|log| log.get_hashed(hash, name).is_some())
-            || !self.is_alone() && self.counts.known_members < self.settings.members_max
+            || self.counts.known_members < self.settings.members_max
     }
 
-    /// Whether nobody else can know of a member of a named session, or come with it: all rounds are over at once, after which
-    /// its marker would be dropped.
-    pub(super) fn needs_no_marker(&self, now: Now) -> bool {
-        self.is_alone() && self.replica.round_is_over(&self.replica.begin_round(), now.monotonic_ms())
-    }
-
-    /// Whether nobody else is known, and nobody has ever been.
+    /// Whether nobody else is known or expected: then nobody can know of a member, or come with it, and what is said for
+    /// others' sake would be dropped at once, since all rounds are over when they begin.
     pub(super) fn is_alone(&self) -> bool {
         self.owners.is_empty() && self.replica.is_alone()
     }

@@ -65,6 +65,11 @@ impl Presence {
         self.skews.get(&node).copied()
     }
 
+    /// How many of the members that are shown were tracked at this node.
+    pub fn tracked_at(&self, node: NodeId) -> usize {
+        self.tracked_at.get(&node).copied().unwrap_or(0)
+    }
+
     /// Takes a frame from a peer.
     ///
     /// # Errors
@@ -125,11 +130,6 @@ impl Presence {
     /// The next part of what is under way to a peer, for when its link has room.
     pub fn next_part(&mut self, peer: NodeId) -> Option<Vec<u8>> {
         self.replica.next_part(peer)
-    }
-
-    /// Sends own changes now instead of at the end of the interval.
-    pub fn flush_now(&mut self, now: Now) {
-        self.replica.flush_now(now.monotonic_ms());
     }
 
     /// Does what has become due, or a part of it if that is much. `random` chooses a peer.
@@ -194,10 +194,7 @@ impl Presence {
                 let view = self.owners.remove(&owner).unwrap_or_default();
                 self.timers.set(Timer::Owner(owner), view.hide_at, None);
             }
-            Event::Renewed(..) => {
-                let names: Vec<Name> = self.dropping.restart().collect();
-                names.iter().for_each(|name| self.may_drop(name));
-            }
+            Event::Renewed(..) => self.dropping.restart(),
             Event::Conflict(node) => self.faults.push_back(Fault::SameNodeId(node)),
             Event::Diverged { owner, version, peer } => {
                 self.faults.push_back(Fault::Diverged { owner, version, peer });
@@ -261,7 +258,6 @@ impl Presence {
             (Subject::End(session), Some(Content::End(stamp))) => {
                 let id = self.named_session(session);
                 self.learn_end(now, id, *stamp, false);
-                self.forget_if_over(id);
             }
             (Subject::End(_), _) => {}
             (Subject::Member(_), _) => self.version_changed(now, owner, &name, after.as_ref()),

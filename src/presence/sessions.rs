@@ -53,13 +53,11 @@ pub(super) struct Named {
     pub(super) ended: Option<Stamp>,
     /// Slots of members of which a record holds an entry that the end covers.
     pub(super) covered: BTreeSet<u32>,
-    /// Work on all its members that is under way.
-    pub(super) jobs: u32,
-    /// Some of that looks at them again.
+    /// All its members are being looked at again.
     pub(super) settles: bool,
-    /// And is to begin anew when it has come to the end: however often that is wanted, once.
+    /// And that is to begin anew when it has come to the end: however often it is wanted, once.
     pub(super) settles_again: bool,
-    /// Some of it gives them up.
+    /// All its members are being given up.
     pub(super) gives_up: bool,
     /// When something is due, as it stands among the timers.
     pub(super) timer: Option<u64>,
@@ -71,6 +69,11 @@ impl Named {
     /// Whether its members are kept for its sake.
     pub(super) fn keeps(&self) -> bool {
         matches!(self.liveness, Liveness::Alive | Liveness::Grace(_))
+    }
+
+    /// Whether work on all its members is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.settles || self.gives_up
     }
 
     /// Whether an end covers what was written then.
@@ -97,7 +100,7 @@ impl Session {
     fn is_over(&self) -> bool {
         let idle = |named: &Named| {
             let held = named.own.is_some() || !named.holders.is_empty();
-            !held && named.jobs == 0 && !named.tells && !matches!(named.liveness, Liveness::Grace(_))
+            !held && !named.is_busy() && !named.tells && !matches!(named.liveness, Liveness::Grace(_))
         };
         self.members.is_empty() && self.named.as_deref().is_none_or(idle)
     }

@@ -199,8 +199,24 @@ impl Presence {
         self.counts.members -= usize::from(before.is_some());
         let reference =
             |entry: &Option<Entry>| entry.as_ref().and_then(Entry::version).map(Version::reference);
-        if reference(&before) != reference(&version) {
+        let (left, joined) = (reference(&before), reference(&version));
+        if left != joined {
+            self.count_by_node(left, joined);
             self.changes.push_back(Change { name, after: version, reason });
+        }
+    }
+
+    fn count_by_node(&mut self, left: Option<Stamp>, joined: Option<Stamp>) {
+        if let Some(Stamp { node, .. }) = joined {
+            *self.tracked_at.entry(node).or_default() += 1;
+        }
+        if let Some(Stamp { node, .. }) = left
+            && let Some(members) = self.tracked_at.get_mut(&node)
+        {
+            *members -= 1;
+            if *members == 0 {
+                self.tracked_at.remove(&node);
+            }
         }
     }
 

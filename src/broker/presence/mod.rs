@@ -15,8 +15,6 @@ mod reads;
 mod turn;
 mod writes;
 
-use std::collections::BTreeMap;
-
 use crossbeam::queue::SegQueue;
 use crossbeam::utils::CachePadded;
 
@@ -26,9 +24,9 @@ pub use writes::{Limits, Target, Whose};
 
 use super::Identity;
 use crate::config::Config;
-use crate::crdt::{self, Incarnation, NodeId, Owner};
+use crate::crdt::{self, Incarnation, Owner};
 use crate::map::HashKeys;
-use crate::presence::{Applied, Entry, KeyChange, Notice, Places, Presence as Machine, Settings, Topics};
+use crate::presence::{Applied, KeyChange, Notice, Places, Presence as Machine, Settings, Topics};
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicBool;
 use crate::time::Now;
@@ -45,8 +43,6 @@ pub struct Presence {
     topics: Box<[CachePadded<Mutex<Topics>>]>,
     /// In which topics each key is; nothing if nobody wants to know. (`presence-key-index`.)
     places: Option<Box<[CachePadded<Mutex<Places>>]>>,
-    /// How many of the members that are shown were tracked at which instance.
-    tracked_at: Mutex<BTreeMap<NodeId, usize>>,
     /// What applications are yet to be told.
     notices: SegQueue<Notice>,
     /// The presence task has something to do of which it has not been told.
@@ -57,7 +53,7 @@ pub struct Presence {
 impl Presence {
     /// Nobody is present.
     pub fn new(config: &Config, identity: &Identity, keys: HashKeys, now: Now) -> Self {
-        let incarnation = Incarnation::draw(now.unix.as_millis() as u64, None, identity.life);
+        let incarnation = Incarnation::draw(now.unix_ms(), None, identity.life);
         let me = Owner { node: identity.node, incarnation };
         let places = || (0..SHARDS).map(|_| CachePadded::new(Mutex::new(Places::new(keys)))).collect();
         Presence {
@@ -65,7 +61,6 @@ impl Presence {
             machine: Mutex::new(Machine::new(me, identity.life, settings(config), keys, now)),
             topics: (0..SHARDS).map(|_| CachePadded::new(Mutex::new(Topics::new(keys)))).collect(),
             places: config.presence_key_index.then(places),
-            tracked_at: Mutex::default(),
             notices: SegQueue::new(),
             has_work: AtomicBool::new(false),
             watching: Watching::new(config),
@@ -92,7 +87,6 @@ impl Presence {
             let applied = self.with_topics(shard, |topics| topics.apply(now.monotonic_ms(), change));
             if let Some(applied) = applied {
                 self.index(&applied);
-                self.count_by_node(&applied);
             }
         }
     }
@@ -106,25 +100,6 @@ impl Presence {
             KeyChange::Disappeared => places.remove(&applied.name),
             KeyChange::Stayed => false,
         };
-    }
-
-    /// Keeps the numbers of members of each instance. A ref says where it was given, whoever has copies.
-    fn count_by_node(&self, applied: &Applied) {
-        let node = |entry: &Option<Entry>| entry.as_ref()?.version().map(|version| version.reference().node);
-        let (before, after) = (node(&applied.before), node(&applied.after));
-        if before == after {
-            return;
-        }
-        let mut tracked_at = self.tracked_at.lock();
-        after.into_iter().for_each(|node| *tracked_at.entry(node).or_default() += 1);
-        if let Some(node) = before
-            && let Some(members) = tracked_at.get_mut(&node)
-        {
-            *members -= 1;
-            if *members == 0 {
-                tracked_at.remove(&node);
-            }
-        }
     }
 }
 

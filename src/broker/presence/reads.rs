@@ -133,7 +133,7 @@ impl Presence {
     /// What is known of each instance. (PRESENCE.NODES.)
     pub fn nodes(&self) -> Vec<NodeReport> {
         let machine = self.machine.lock();
-        let (replica, tracked_at) = (machine.replica(), self.tracked_at.lock());
+        let replica = machine.replica();
         let mut reports: Vec<NodeReport> = Vec::new();
         for (owner, log, standing) in replica.records() {
             let (state, target) = match standing {
@@ -153,7 +153,7 @@ impl Presence {
                 incarnation: owner.incarnation.0,
                 version: log.version(),
                 lag: target.map_or(0, |target| target.saturating_sub(log.version())),
-                members: tracked_at.get(&owner.node).copied().unwrap_or(0),
+                members: machine.tracked_at(owner.node),
                 skew_ms: machine.skew_ms(owner.node).unwrap_or(0),
             });
         }
