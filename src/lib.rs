@@ -1,4 +1,4 @@
-//! Hereabouts: a Redis-protocol-compatible pub/sub broker, being built to know who is present.
+//! Hereabouts: a Redis-protocol-compatible pub/sub broker that knows who is present.
 //!
 //! # Code map
 //!
@@ -19,6 +19,12 @@
 //! `command/mod.rs` (dispatch), `command/publish.rs` (the handler), `broker/subscriptions.rs` (the table's locks),
 //! `pubsub/fanout.rs` (the receivers), `outbox.rs` (the queue), and `net/client.rs` again with `net/output.rs` (the
 //! receiver's own task writes). What does not fit into the publisher's turn goes on in `net/flush.rs`.
+//!
+//! To follow one PRESENCE.TRACK: `command/presence/writes.rs` (the handler), `broker/presence/writes.rs` (the locks),
+//! `presence/machine.rs` (the member's new version goes into this instance's log, `crdt/log.rs`), `presence/settle.rs` (which
+//! version is shown), `broker/presence/mod.rs` (the change goes into its topic), `presence/topics.rs` and `presence/events/`
+//! (what watchers are to be told), `net/presence.rs` with `broker/presence/turn.rs` (it is encoded, and watchers are nudged),
+//! and `net/output.rs` (each takes it when its socket has room).
 //!
 //! # Invariants
 //!

@@ -23,6 +23,9 @@ use hereabouts::time::Now;
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::thread;
 
+// Watchers, and members that several clients track.
+#[path = "shuttle/presence.rs"]
+mod presence;
 #[path = "support/schedules.rs"]
 mod schedules;
 

@@ -237,8 +237,7 @@ impl Session {
         self.note_subscriptions(broker, kind);
     }
 
-    /// Gives up all subscriptions, for whoever removes them from the table, and the members that live as long as the
-    /// connection.
+    /// Gives up all subscriptions, for whoever removes them from the table.
     pub(super) fn take_subscriptions(&mut self, broker: &Broker) -> Option<(Listener, Box<Subscribed>)> {
         for kind in Kind::ALL {
             self.client.set_subscriptions(kind, 0);

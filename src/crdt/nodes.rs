@@ -165,7 +165,8 @@ impl<K: Key, V: Value> Replica<K, V> {
         let soon = self.renewed_at.is_some_and(|at| now_ms < at + CONFLICT_MS);
         self.renewals = if soon { self.renewals + 1 } else { 1 };
         self.renewed_at = Some(now_ms);
-        if self.renewals > RENEWALS_MAX {
+        // Two that share an id renew theirs as fast as frames go to and fro: it is said ever more rarely.
+        if self.renewals > RENEWALS_MAX && self.renewals.is_power_of_two() {
             self.events.push_back(Event::Conflict(self.me.node));
         }
         let before = self.me;

@@ -72,6 +72,22 @@ fn a_node_knows_its_former_lives_for_what_they_are() {
 }
 
 #[test]
+fn whoever_knows_more_of_an_owner_is_asked() {
+    let mut replica = replica(owner(1, 5), 0);
+    let (other, unseen) = (owner(2, 5), owner(3, 5));
+    for up in [other, unseen] {
+        replica.node_up(0, up.node, up.incarnation);
+    }
+    replica.link_up(0, other.node);
+    let held = vec![Held { owner: unseen, version: 7, hash: None, down: None }];
+    let frame = Message::<Name, Number>::Digest(DigestKind::Full, held).encode();
+    replica.handle_message(0, other.node, &frame, 0).unwrap();
+    let (to, frame) = replica.poll_message().unwrap();
+    let expected = Message::Pull { owner: unseen, version: 0, repair: false };
+    assert_eq!((to, Message::<Name, Number>::decode(&frame)), (other.node, Ok(expected)));
+}
+
+#[test]
 fn a_life_ends_when_the_next_one_begins() {
     for next in [1 << 30, 1 << 50] {
         let mut replica = replica(owner(1, 5), 0);
@@ -139,6 +155,21 @@ fn forgetting_takes_as_long_as_it_may() {
     }
     told += std::iter::from_fn(|| replica.poll_event()).count();
     assert_eq!(told, 101, "each entry, and that it was all");
+}
+
+#[test]
+fn who_is_being_forgotten_is_not_accepted_before_all_is_told() {
+    let mut replica = replica(owner(1, 5), 0);
+    let mut other = replica_with_entries(owner(2, 5), 0, 100);
+    meet(0, &mut replica, &mut other);
+    replica.node_down(0, other.me().node);
+    replica.handle_timeout(FORGET_AFTER, 0);
+    replica.node_up(FORGET_AFTER, other.me().node, other.me().incarnation);
+    hear(&mut replica, other.me(), None);
+    assert!(replica.log(other.me()).is_none());
+    work(&mut replica);
+    hear(&mut replica, other.me(), None);
+    assert!(replica.log(other.me()).is_some());
 }
 
 fn replica_with_entries(me: Owner, now_ms: u64, entries: u8) -> Sample {

@@ -258,3 +258,7 @@ impl Presence {
         None
     }
 }
+
+#[cfg(test)]
+#[path = "jobs_tests.rs"]
+mod tests;

@@ -302,3 +302,7 @@ impl Presence {
         self.notices.push_back(Notice { session, client, members, resumed });
     }
 }
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

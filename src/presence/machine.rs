@@ -162,7 +162,7 @@ impl Presence {
         }
     }
 
-    /// Other limits and times from now on; what has begun keeps its own.
+    /// Other limits and times from now on. A time that runs already ends when it was to, or later if it is longer now.
     pub fn set_settings(&mut self, settings: Settings) {
         self.settings = settings;
     }

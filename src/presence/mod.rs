@@ -27,6 +27,10 @@ mod sessions;
 mod settle;
 mod timers;
 
+#[cfg(test)]
+#[path = "world_tests.rs"]
+mod world;
+
 use std::sync::Arc;
 
 use crate::crdt::{NodeId, Owner};

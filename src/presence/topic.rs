@@ -89,7 +89,7 @@ impl Topic {
     }
 
     /// Shows a change. Returns what it came to; nothing if users see what they saw before.
-    pub(super) fn apply(&mut self, keys: HashKeys, _now_ms: u64, change: Change) -> Option<Applied> {
+    pub(super) fn apply(&mut self, keys: HashKeys, change: Change) -> Option<Applied> {
         let Change { name, after, reason } = change;
         let after = after.filter(|after| after.version().is_some());
         let slot = self.find(keys, name.member()?.key());

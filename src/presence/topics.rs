@@ -49,7 +49,7 @@ impl Topics {
         let keys = self.keys;
         let topic = self.topic_mut(slot)?;
         let was_inhabited = topic.count().members > 0;
-        let applied = topic.apply(keys, now_ms, change);
+        let applied = topic.apply(keys, change);
         let is_inhabited = topic.count().members > 0;
         self.inhabited = self.inhabited + usize::from(is_inhabited) - usize::from(was_inhabited);
         self.schedule(slot, now_ms);

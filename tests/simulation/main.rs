@@ -13,7 +13,8 @@ mod random;
 // What happens when, and to whom.
 mod schedule;
 
-// The map alone: instances, and links between them.
+// The map alone: instances, links between them, and what breaks.
+mod map_faults;
 mod world;
 
 // What must hold.

@@ -16,6 +16,9 @@ use crate::truth::{brief, session_of};
 pub(crate) const LATE: u64 = 12_000;
 /// Milliseconds after which they do as a rule.
 const SOON: u64 = 4_000;
+/// For so many milliseconds an instance that has started hears of the others' logs one by one, and may show what a log that it
+/// has yet to hear of makes void.
+const JOINING: u64 = 6_000;
 
 /// What an instance shows, by its changes.
 #[derive(Default)]
@@ -63,12 +66,16 @@ impl World {
         if !was_tracked {
             return Err(format!("{index} shows {member} as {version:?}, which was never tracked"));
         }
+        let joins = now - self.net.instances[index].started < JOINING;
         let view = &self.views[index];
         if view.reference(&name) == Some(reference) {
             return Err(format!("{index} tells of {member} although nothing has changed"));
         }
         let latest = view.latest.get(&name).copied();
-        if latest.is_some_and(|latest| stamp < latest || stamp == latest && view.shown.contains_key(&name)) {
+        let older = latest.is_some_and(|latest| stamp < latest);
+        if older && joins {
+            self.net.reached.note("went back while joining", 1);
+        } else if older || latest == Some(stamp) && view.shown.contains_key(&name) {
             return Err(format!(
                 "{index} goes back from {latest:?} of {member} to {version:?}{}",
                 self.records(index, &name)
@@ -122,17 +129,17 @@ impl World {
     pub(crate) fn records(&self, index: usize, name: &Name) -> String {
         let Some(machine) = &self.net.instances[index].machine else { return String::new() };
         let end = session_of(name).map(|session| Name::of_end(session.clone()));
-        let records = machine.replica().records().filter_map(|(owner, log, standing)| {
+        let records = machine.replica().records().map(|(owner, log, standing)| {
             let entry = log.get(name).into_iter().chain(end.as_ref().and_then(|end| log.get(end)));
             let entries: Vec<&Entry> = entry.collect();
-            Some(format!("\n    {owner:?} {standing:?} v{}: {:?}", log.version(), entries))
+            format!("\n    {owner:?} {standing:?} v{}: {:?}", log.version(), entries)
         });
         records.collect()
     }
 
     /// Two instances have seen each other, and have run, for some time.
     pub(crate) fn is_calm(&self, a: usize, b: usize) -> bool {
-        let settled = |index: usize| self.net.now - self.net.instances[index].started > 6_000;
+        let settled = |index: usize| self.net.now - self.net.instances[index].started > JOINING;
         a == b || self.net.clear_for(a, b) > SOON && settled(a) && settled(b)
     }
 
@@ -147,7 +154,7 @@ impl World {
                 // It was seen until its instance died, and is for some time after, unless that had said that it leaves.
                 let too_soon = resident.died_at.is_some_and(|died_at| self.net.now < died_at + DOWN_GRACE)
                     && resident.seen_by.contains(&index);
-                resident.has_left || !(lives && self.is_calm(index, resident.instance)) && !too_soon
+                resident.has_left || !(too_soon || lives && self.is_calm(index, resident.instance))
             }
         };
         if right {
@@ -246,7 +253,7 @@ impl World {
     /// A session that nothing keeps alive is over some day.
     fn check_dead(&self, index: usize, name: &Name, session: &Arc<str>) -> Result<(), String> {
         let long = PATIENCE + LEASE_MAX + GRACE + LATE;
-        if self.views[index].shown.get(name).is_none() || self.quiet_for(index) < long {
+        if !self.views[index].shown.contains_key(name) || self.quiet_for(index) < long {
             return Ok(());
         }
         let Some(dead_since) = self.dead_since(session) else { return Ok(()) };

@@ -71,6 +71,9 @@ pub(crate) enum Phase {
     End,
 }
 
+/// An instance, and which time it runs.
+pub(crate) type Life = (usize, u64);
+
 pub(crate) struct World {
     pub(crate) net: Network<Presence, Act>,
     pub(crate) views: Vec<View>,
@@ -83,7 +86,7 @@ pub(crate) struct World {
     /// The names of each life of an instance.
     pub(crate) owners: BTreeMap<(usize, u64), BTreeSet<Owner>>,
     /// Who knew the log of an instance when it died, up to which version.
-    pub(crate) heirs: BTreeMap<(usize, u64), Vec<(usize, u64, u64)>>,
+    pub(crate) heirs: BTreeMap<Life, Vec<(usize, u64, u64)>>,
     pub(crate) connections: Vec<Connection>,
     pub(crate) residents: BTreeMap<Name, Resident>,
     /// Metas drawn so far, and the last one of each member.

@@ -11,7 +11,7 @@ use super::hooks::{notice_text, session_channel};
 use super::watchers::Told;
 use crate::broker::Broker;
 use crate::broker::stats::Counter;
-use crate::presence::{Detach, Notice, Presence as Machine, Refusal};
+use crate::presence::{Detach, Fault, Notice, Presence as Machine, Refusal};
 use crate::pubsub::fanout::Delivery;
 use crate::pubsub::reserved::TOPICS;
 use crate::resp::push::{FrameBuffer, Payload};
@@ -102,13 +102,33 @@ impl Presence {
         let more = machine.work(now, ENTRIES_PER_TURN);
         self.drain(now, &mut machine);
         self.keep_notices(&mut machine);
-        Turn { more, next_ms: machine.next_timeout() }
+        let turn = Turn { more, next_ms: machine.next_timeout() };
+        let faults: Vec<Fault> = std::iter::from_fn(|| machine.poll_fault()).collect();
+        drop(machine);
+        // The log may be slow, and nobody waits for it.
+        faults.into_iter().for_each(report);
+        turn
     }
 
     fn keep_notices(&self, machine: &mut Machine) {
         while let Some(notice) = machine.poll_notice() {
             self.notices.push(notice);
         }
+    }
+}
+
+/// Tells the operator.
+fn report(fault: Fault) {
+    match fault {
+        Fault::SameNodeId(node) => tracing::error!(
+            "Another process uses this instance's node id {node}, so that members of both may be missing. Stop one of \
+             them, and start it with a node id of its own."
+        ),
+        Fault::Diverged { owner, version, peer } => tracing::error!(
+            "Instance {peer} and this one hold different members of instance {} at version {version}. That is a \
+             fault of this program: please report it. They are fetched anew from where they were tracked.",
+            owner.node
+        ),
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) fn section(text: &mut String, view: &View<'_>) {
         ("presence_sessions_given_up", totals.machine.given_up),
         ("presence_diffs_sent", counted(Counter::PresenceDiffs)),
         ("presence_diffs_delivered", counted(Counter::PresenceDiffsDelivered)),
+        ("presence_diffs_lost", counted(Counter::PresenceDiffsLost)),
         ("presence_changes_coalesced", counted(Counter::PresenceCoalesced)),
         ("presence_states_sent", counted(Counter::PresenceStates)),
         ("presence_states_delivered", counted(Counter::PresenceStatesDelivered)),

@@ -209,7 +209,7 @@ impl Events {
     /// Does a part of what is due.
     pub fn step(&mut self, topic: &Arc<str>, groups: &Slots<Group>, place: (u16, u32), turn: &mut Turn<'_>) {
         self.close_window(turn);
-        self.begin_state();
+        self.begin_state(turn.settings);
         // Each kind of work gets its part of the budget, so that none waits for another for ever.
         let all = turn.budget;
         self.portion(turn, all / 3, |events, turn| events.tell(topic, turn));
@@ -242,11 +242,11 @@ impl Events {
     }
 
     /// Begins a state, if one is wanted and this is a moment that has or will have a `seq`.
-    fn begin_state(&mut self) {
+    fn begin_state(&mut self, settings: Settings) {
         if self.is_wanted && self.building.is_none() && self.pending.is_told() {
             self.is_wanted = false;
             let seq = if self.batch.is_some() { None } else { Some(self.seq()) };
-            self.building = Some(Building::new(seq));
+            self.building = Some(Building::new(seq, settings));
         }
     }
 
@@ -329,7 +329,7 @@ impl Events {
     /// Encodes a state.
     fn build(&mut self, topic: &str, groups: &Slots<Group>, turn: &mut Turn<'_>) {
         let Some(building) = &mut self.building else { return };
-        let Some(state) = building.step(topic, groups, turn.settings, &mut turn.budget) else { return };
+        let Some(state) = building.step(topic, groups, &mut turn.budget) else { return };
         turn.tally.states += 1;
         self.building = None;
         self.state = Some(Arc::new(state));

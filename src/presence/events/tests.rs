@@ -64,6 +64,7 @@ impl View {
         let payload = &message["payload"];
         match message["event"].as_str().unwrap() {
             "presence_state" => {
+                assert!(text.len() < SETTINGS.piece_bytes + 1_000, "a long part: {}", text.len());
                 // Who did not take the parts of one state in time gets a later one.
                 let begun = self.parts.take();
                 assert!(begun.as_ref().is_none_or(|(of, _)| *of <= seq), "backwards");
@@ -447,4 +448,24 @@ fn all_that_can_happen_happens() {
     let least = [sum.diffs, sum.delivered, sum.coalesced, sum.states, sum.states_taken, sum.states_resent];
     assert!(least.iter().all(|count| *count >= 25), "{sum:?}");
     assert!(sum.states_taken > sum.states, "no state was shared: {sum:?}");
+}
+
+/// What changes while a state is being encoded is encoded at once, however much that is.
+#[test]
+fn a_state_has_short_parts_whatever_changes_meanwhile() {
+    let (mut topics, mut tally) = ([Topic::new(0)], Tally::default());
+    let topic = &mut topics[0];
+    (0..200).for_each(|key| topic.change((key, 0), Some(u64::from(key) + 1)));
+    topic.step(0, 1_000, &mut tally);
+    let reader = Arc::new(Reader { id: 1, ready: Mutex::default(), owed: AtomicU64::new(0) });
+    let mut client = Client { reader, watches: BTreeMap::new() };
+    client.watch(topic);
+    topic.step(10, 3, &mut tally);
+    assert!(topic.events.building.is_some(), "there must be something to change");
+    (0..200).for_each(|key| topic.change((key, 0), None));
+    while topic.events.state.is_none() {
+        topic.step(10, 10, &mut tally);
+    }
+    while client.pull(&mut topics, 1, &mut tally) {}
+    assert_eq!(client.watches[&0].1.content.len(), 200);
 }

@@ -23,7 +23,10 @@ fuzz_target!(|input: &[u8]| {
 type Requests = Vec<Vec<Vec<u8>>>;
 
 /// Decodes as a connection does: what is unfinished is given again, longer.
-fn decode<'i>(pieces: impl IntoIterator<Item = &'i [u8]>, limits: Limits) -> (Requests, Option<ProtocolError>) {
+fn decode<'i>(
+    pieces: impl IntoIterator<Item = &'i [u8]>,
+    limits: Limits,
+) -> (Requests, Option<ProtocolError>) {
     let mut decoder = Decoder::default();
     let (mut pending, mut requests) = (Vec::new(), Vec::new());
     for piece in pieces {

@@ -2,40 +2,31 @@
 //! tell each other is handed over by hand, in virtual time. There are no sockets and no tasks.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
+use hereabouts::broker::Broker;
 use hereabouts::broker::clients::{Address, Client};
-use hereabouts::broker::configuration::{Host, Refusal};
 use hereabouts::broker::session::Session;
-use hereabouts::broker::{Broker, Identity, ProcessorTime};
-use hereabouts::command::{self, Interpreter, Workspace, flush};
+use hereabouts::command::{Interpreter, Workspace, flush};
 use hereabouts::config::Config;
-use hereabouts::crdt::{NodeId, Owner};
+use hereabouts::crdt::message::Message;
+use hereabouts::crdt::{Incarnation, NodeId, Owner};
 use hereabouts::map::HashKeys;
 use hereabouts::outbox::{Batch, Taken};
+use hereabouts::presence::{Entry, Name};
 use hereabouts::pubsub::fanout::Delivery;
 use hereabouts::resp::Protocol;
 use hereabouts::resp::push::FrameBuffer;
 use hereabouts::resp::request::{Decoder, Limits};
 use hereabouts::time::Now;
 
-struct NoHost;
+#[path = "../../support/brokers.rs"]
+mod surroundings;
 
-impl Host for NoHost {
-    fn apply(&self, _: &Config, _: &mut Config) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn rewrite(&self, _: &Config) -> Result<bool, String> {
-        Ok(false)
-    }
-
-    fn wait(&self, work: &mut dyn FnMut()) {
-        work();
-    }
-}
+use surroundings::{NoHost, identity};
 
 /// A broker, and the clients that are connected to it.
 struct Instance {
@@ -54,25 +45,6 @@ struct World {
 fn at(now_ms: u64) -> Now {
     let unix = Duration::from_secs(1_700_000_000);
     Now { monotonic: Duration::from_millis(now_ms), unix: unix + Duration::from_millis(now_ms) }
-}
-
-fn identity(node: NodeId, life: u64) -> Identity {
-    Identity {
-        monotonic: || Duration::ZERO,
-        resident_bytes: || 0,
-        processor_time: ProcessorTime::default,
-        allocator_report: String::new,
-        allocator: String::new(),
-        system: String::new(),
-        system_bytes: 0,
-        node,
-        life,
-        run_id: String::new(),
-        process_id: 0,
-        executable: String::new(),
-        config_file: String::new(),
-        command_rows: command::table::rows().len(),
-    }
 }
 
 impl World {
@@ -329,4 +301,46 @@ fn diffs_do_not_pile_up_behind_many_subscribers_of_patterns() {
     }
     assert_eq!(world.broker(0).subscriptions.diffs_unfinished(), 0);
     assert_eq!(heard, 3_000, "nothing is lost");
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_operator_is_told_that_two_processes_use_one_node_id() {
+    let mut world = World::new(2);
+    let log = Log::default();
+    let lines = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || lines.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        // A peer has heard of the other process, which has taken a later incarnation each time.
+        for renewal in 1..=9 {
+            let Owner { incarnation, .. } = world.broker(0).presence.owner();
+            let later = Message::<Name, Entry>::Stale(Incarnation(incarnation.0 + 1)).encode();
+            world.broker(0).presence.handle_message(at(world.now_ms), NodeId(2), &later, renewal).unwrap();
+            world.pass(100);
+        }
+    });
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let told = "Another process uses this instance's node id 0000000000000001";
+    assert_eq!(times(&log, told), 2, "the fourth time and the eighth: {log}");
+    assert_eq!(times(&log, "ERROR"), 2, "{log}");
+    // Once its peer has heard of the last of them, it is as before.
+    let owner = world.broker(0).presence.owner();
+    world.broker(1).presence.node_up(at(world.now_ms), owner.node, owner.incarnation);
+    let client = world.connect(0);
+    world.command(0, client, &["PRESENCE.TRACK", "lobby", "ann"]);
+    world.pass(1_000);
+    assert_eq!(times(&world.list(1, "lobby"), "phx_ref"), 1);
 }
