@@ -2,7 +2,7 @@
 //!
 //! Owns the storage: nothing is stored twice, one entry takes the memory of one, and a million of them grow without a stop. So a
 //! reader can note the slot that it has come to and go on from there after others have changed the table: what was there all the
-//! time is not missed. Must not know what it stores. The slots are in [`slab`], how they are found in [`index`].
+//! time is not missed. Must not know what it stores. The slots are in `slab.rs`, how they are found in `index.rs`.
 
 mod index;
 mod slab;

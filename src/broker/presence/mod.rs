@@ -1,7 +1,7 @@
 //! Presence behind its locks: the machine that decides who is shown, and the topics and places that are read.
 //!
 //! Owns the locks, and what goes from one to the others: whoever has called the machine carries what it says has changed into
-//! the topics ([`Presence::drain`]) before another one calls it, so that a client's own change is there for its next command,
+//! the topics (`Presence::drain`) before another one calls it, so that a client's own change is there for its next command,
 //! and every topic sees changes in the machine's order. Must not know commands' syntax or sockets. Start with
 //! [`Presence::track`].
 //!

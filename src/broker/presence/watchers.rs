@@ -1,7 +1,7 @@
 //! Those who watch topics: how they learn that there is something to take, and how they take it.
 //!
 //! Owns a client's list of what it can take, and the times at which shards have something to do. Must not know connections or
-//! what is in a message. Start with [`Presence::watch`] and [`Presence::tell`].
+//! what is in a message. Start with `Presence::watch` and `Presence::tell`.
 //!
 //! Nothing is sent from here: a watcher's outbox is nudged, and when its socket takes bytes its connection pulls. So a slow one
 //! costs nothing but its place in each topic; what it makes the broker keep is bounded (see [`crate::presence::events`]).

@@ -71,13 +71,49 @@ fn sessions() {
         let error = "-ERR presence has 1 sessions (presence-sessions-max)\r\n";
         client.call("PRESENCE.TOUCH t", error);
         client.call("PRESENCE.TRACK a ann SESSION t", error);
-        // Nothing of it is done.
-        client.call("SUBSCRIBE a __presence_session__:s __presence_session__:t", error);
         // Connections are no sessions of this kind.
         text(&mut client, &["PRESENCE.TRACK", "a", "ann"]);
         client.call("PRESENCE.TOUCH s", ":1\r\n");
         set(&mut client, "presence-sessions-max", "2");
         client.call("PRESENCE.TOUCH t", ":0\r\n");
+    });
+}
+
+#[test]
+fn sessions_opened_by_subscribing() {
+    if differs_from_oracle(OURS) {
+        return;
+    }
+    const CHANNEL: &str = "__presence_session__";
+    both_protocols_with(&["--presence-sessions-max", "2"], |server, protocol| {
+        let error = "-ERR presence has 2 sessions (presence-sessions-max)\r\n";
+        let mut first = server.speaking(protocol);
+        first.call("PRESENCE.TOUCH leased", ":0\r\n");
+        // The whole command, even what is no session's channel or one that is there.
+        first.call(&format!("SUBSCRIBE news {CHANNEL}:leased {CHANNEL}:s {CHANNEL}:t"), error);
+        assert_eq!(server.client().ask("PUBSUB NUMSUB news").elements()[1].integer(), 0);
+        // The same name twice is one session, and one that is there is none more.
+        first.command(&format!("SUBSCRIBE {CHANNEL}:s {CHANNEL}:leased {CHANNEL}:s"));
+        let told = |client: &mut Client, session: &str, count: usize, members: &str| {
+            let channel = format!("{CHANNEL}:{session}");
+            client.expect_confirmation("subscribe", &channel, count);
+            if !members.is_empty() {
+                client.expect_message(&channel, members);
+            }
+        };
+        told(&mut first, "s", 1, r#"{"event":"attached","members":0,"resumed":false}"#);
+        told(&mut first, "leased", 2, r#"{"event":"attached","members":0,"resumed":true}"#);
+        told(&mut first, "s", 2, "");
+        let mut other = server.speaking(protocol);
+        other.call(&format!("SUBSCRIBE {CHANNEL}:t"), error);
+        other.subscribe("SUBSCRIBE", &format!("{CHANNEL}:s"), 1);
+        other.expect_message(&format!("{CHANNEL}:s"), r#"{"event":"attached","members":0,"resumed":false}"#);
+        // Patterns and other channels open none.
+        let mut listener = server.speaking(protocol);
+        listener.subscribe("PSUBSCRIBE", &format!("{CHANNEL}:*"), 1);
+        listener.subscribe("SUBSCRIBE", "news", 2);
+        set(&mut server.client(), "presence-sessions-max", "3");
+        other.subscribe("SUBSCRIBE", &format!("{CHANNEL}:t"), 2);
     });
 }
 

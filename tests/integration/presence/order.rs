@@ -223,6 +223,8 @@ fn the_frames_are_those_of_messages() {
         for key in ["a", "b", "c"] {
             text(&mut application, &["PRESENCE.TRACK", "lobby", key, &format!(r#"{{"m":"{filler}"}}"#)]);
         }
+        // Who came before that would be given the state that there is, and then what has changed.
+        while !payload(&mut watcher, LOBBY).contains(r#""c":"#) {}
         let mut large = server.speaking(protocol);
         large.command(&format!("SUBSCRIBE {LOBBY}"));
         large.expect_confirmation("subscribe", LOBBY, 1);
