@@ -12,6 +12,9 @@ use crate::crdt::NodeId;
 /// Why a version is in the leaves of a diff although its member has not left.
 pub const UPDATE: &str = "update";
 
+/// Of a ref as a string.
+const REF_BYTES: usize = 34;
+
 /// Appends a version: its meta as it was sent, behind its ref and that of the version before it.
 pub fn append_meta(out: &mut Vec<u8>, version: &Version) {
     append_meta_after(out, version, version.previous());
@@ -19,8 +22,11 @@ pub fn append_meta(out: &mut Vec<u8>, version: &Version) {
 
 /// Appends a version as one that has replaced `previous`, which is for the reader to know.
 pub fn append_meta_after(out: &mut Vec<u8>, version: &Version, previous: Option<Stamp>) {
-    out.extend_from_slice(br#"{"phx_ref":"#);
-    append_ref(out, version.reference());
+    const BEGIN: &[u8; 11] = br#"{"phx_ref":"#;
+    let mut begin = [0; BEGIN.len() + REF_BYTES];
+    begin[..BEGIN.len()].copy_from_slice(BEGIN);
+    begin[BEGIN.len()..].copy_from_slice(&ref_text(version.reference()));
+    out.extend_from_slice(&begin);
     if let Some(previous) = previous {
         out.extend_from_slice(br#","phx_ref_prev":"#);
         append_ref(out, previous);
@@ -34,13 +40,17 @@ pub fn append_meta_after(out: &mut Vec<u8>, version: &Version, previous: Option<
 
 /// Appends a ref as a string.
 pub fn append_ref(out: &mut Vec<u8>, stamp: Stamp) {
+    out.extend_from_slice(&ref_text(stamp));
+}
+
+fn ref_text(stamp: Stamp) -> [u8; REF_BYTES] {
     let Stamp { time, node: NodeId(node) } = stamp;
-    let mut text = [b'"'; 34];
+    let mut text = [b'"'; REF_BYTES];
     for (at, number) in [(1, time), (17, node)] {
         text[at..at + 8].copy_from_slice(&hexadecimal((number >> 32) as u32));
         text[at + 8..at + 16].copy_from_slice(&hexadecimal(number as u32));
     }
-    out.extend_from_slice(&text);
+    text
 }
 
 /// The digits of a number, all at once: one by one they would be a third of what a list costs.

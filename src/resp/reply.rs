@@ -167,6 +167,12 @@ pub(crate) fn append_bulk(buffer: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends `$length` and the line end; the caller appends the bytes.
 pub(crate) fn append_bulk_header(buffer: &mut Vec<u8>, length: usize) {
+    // Of most strings, appended at once.
+    if let 10..100 = length {
+        let digits = [b'0' + (length / 10) as u8, b'0' + (length % 10) as u8];
+        buffer.extend_from_slice(&[b'$', digits[0], digits[1], b'\r', b'\n']);
+        return;
+    }
     buffer.push(b'$');
     append_integer(buffer, length as i64);
     buffer.extend_from_slice(b"\r\n");

@@ -6,7 +6,6 @@
 
 mod index;
 mod slab;
-mod table;
 
 use crate::map::HashKeys;
 use index::Index;

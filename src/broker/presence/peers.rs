@@ -12,11 +12,11 @@ use crate::time::Now;
 impl Presence {
     /// Who this instance is.
     pub fn owner(&self) -> Owner {
-        self.machine.lock().replica().me()
+        self.machine().replica().me()
     }
 
     fn with_machine<T>(&self, now: Now, call: impl FnOnce(&mut Machine) -> T) -> T {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         let result = call(&mut machine);
         self.drain(now, &mut machine);
         result
@@ -57,11 +57,11 @@ impl Presence {
 
     /// The next frame to send, and to which peer.
     pub fn poll_message(&self) -> Option<(NodeId, Vec<u8>)> {
-        self.machine.lock().poll_message()
+        self.machine().poll_message()
     }
 
     /// The next part of what is under way to a peer, for when its link has room.
     pub fn next_part(&self, peer: NodeId) -> Option<Vec<u8>> {
-        self.machine.lock().next_part(peer)
+        self.machine().next_part(peer)
     }
 }

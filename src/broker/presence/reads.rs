@@ -132,7 +132,7 @@ impl Presence {
 
     /// What is known of each instance. (PRESENCE.NODES.)
     pub fn nodes(&self) -> Vec<NodeReport> {
-        let machine = self.machine.lock();
+        let machine = self.machine();
         let replica = machine.replica();
         let mut reports: Vec<NodeReport> = Vec::new();
         for (owner, log, standing) in replica.records() {
@@ -162,7 +162,7 @@ impl Presence {
 
     /// What is known altogether. (INFO.)
     pub fn totals(&self) -> Totals {
-        let machine = self.machine.lock().counts();
+        let machine = self.machine().counts();
         let topics = self.topics.iter().map(|topics| topics.lock().len()).sum();
         Totals { topics, machine }
     }

@@ -45,13 +45,13 @@ impl Presence {
     /// There would be too many sessions.
     pub fn check_room_for_sessions(&self, sessions: &BTreeSet<&str>) -> Result<(), Refusal> {
         // Each takes the lock by itself: a request may name very many.
-        let new = sessions.iter().filter(|session| !self.machine.lock().knows_session(session)).count();
-        self.machine.lock().check_room_for_sessions(new)
+        let new = sessions.iter().filter(|session| !self.machine().knows_session(session)).count();
+        self.machine().check_room_for_sessions(new)
     }
 
     /// A client is attached to a session from now on. Returns what it must know.
     pub(super) fn attach(&self, now: Now, session: &str, client: u64) -> Option<Notice> {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         machine.attach(now, session, client);
         self.drain(now, &mut machine);
         // It is the last one: nobody else has been here.
@@ -67,14 +67,14 @@ impl Presence {
 
     /// A client is not attached to a session any more.
     pub(super) fn detach(&self, now: Now, session: &str, client: u64, how: Detach) {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         machine.detach(now, session, client, how);
         self.drain(now, &mut machine);
     }
 
     /// A connection has ended: the members that live as long are removed in turns.
     pub(in crate::broker) fn close_connection(&self, client: u64) {
-        self.machine.lock().close_connection(client);
+        self.machine().close_connection(client);
         self.note_work();
     }
 
@@ -90,12 +90,12 @@ impl Presence {
 
     /// This process has stood still for so long.
     pub fn handle_lag(&self, lag_ms: u64) {
-        self.machine.lock().handle_lag(lag_ms);
+        self.machine().handle_lag(lag_ms);
     }
 
     /// A turn of the machine.
     fn advance(&self, now: Now, random: u64) -> Turn {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         if machine.next_timeout() <= now.monotonic_ms() {
             machine.handle_timeout(now, random);
         }

@@ -65,7 +65,7 @@ impl Presence {
         only_new: bool,
         limits: Limits,
     ) -> Result<Stamp, Refusal> {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         let (topic, no_room) = self.look(target, limits);
         let member = member(&machine, target, topic);
         // Who is there already may change even where nobody else may come.
@@ -108,7 +108,7 @@ impl Presence {
         change: MetaChange,
         after: Option<Stamp>,
     ) -> Result<Stamp, Refusal> {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         let member = member(&machine, target, self.shard(target.topic).lock().topic_name(target.topic));
         check_ref(&machine, now, after)?;
         let updated = machine.update(now, member, change, after);
@@ -122,7 +122,7 @@ impl Presence {
     /// # Errors
     /// The ref is made up.
     pub fn untrack(&self, now: Now, target: Target<'_>, after: Option<Stamp>) -> Result<bool, Refusal> {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         let member = member(&machine, target, self.shard(target.topic).lock().topic_name(target.topic));
         check_ref(&machine, now, after)?;
         let was_shown = machine.untrack(now, member, after);
@@ -132,18 +132,18 @@ impl Presence {
 
     /// Begins to untrack all members of a session, or those in one topic. (PRESENCE.UNTRACKALL.)
     pub fn begin_removal(&self, whose: Whose<'_>, topic: Option<&str>) -> Removal {
-        let machine = self.machine.lock();
+        let machine = self.machine();
         machine.begin_removal(session(&machine, whose), topic)
     }
 
     /// Begins to remove the members that live as long as the connection of this client. (RESET.)
     pub fn begin_reset(&self, client: u64) -> Removal {
-        self.machine.lock().begin_reset(client)
+        self.machine().begin_reset(client)
     }
 
     /// Goes on, at most `budget` members looked at. Returns whether these were the last.
     pub fn continue_removal(&self, now: Now, removal: &mut Removal, budget: usize) -> bool {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         let done = machine.continue_removal(now, removal, budget);
         self.drain(now, &mut machine);
         done
@@ -161,7 +161,7 @@ impl Presence {
         ttl_ms: u64,
         grace_ms: Option<u64>,
     ) -> Result<bool, Refusal> {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         let was_alive = machine.touch(now, session, ttl_ms, grace_ms);
         self.drain(now, &mut machine);
         was_alive
@@ -169,7 +169,7 @@ impl Presence {
 
     /// Ends a session. Returns how many members it had, which leave by [`Presence::continue_end`]. (PRESENCE.END.)
     pub fn end(&self, now: Now, session: &str) -> usize {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         let members = machine.end(now, session);
         self.drain(now, &mut machine);
         members
@@ -177,7 +177,7 @@ impl Presence {
 
     /// Goes on with what is under way, at most `budget` members. Returns whether a session that was ended has none any more.
     pub fn continue_end(&self, now: Now, session: &str, budget: usize) -> bool {
-        let mut machine = self.machine.lock();
+        let mut machine = self.machine();
         let done = machine.is_settled(session) || !machine.work(now, budget);
         self.drain(now, &mut machine);
         done
