@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::Reason;
+use super::entry::{Content, Entry, State, Version};
 use super::jobs::Job;
 use super::machine::Presence;
 use super::name::{Name, Subject};
+use super::stamp::Stamp;
 use crate::crdt::Round;
 use crate::time::Now;
 
@@ -86,6 +88,59 @@ impl Presence {
             // It is looked at by itself, not when one of the entries goes that it covers.
             self.may_drop(name);
         }
+    }
+
+    /// A record is being forgotten that had this entry. If others have entries which only this one makes void, this instance
+    /// says so from now on, until they are gone: what was superseded does not come back because time has passed.
+    pub(super) fn outlive(&mut self, now: Now, name: &Name, entry: &Entry) {
+        let copy = match (name.subject(), entry.content()) {
+            (Subject::Member(_), Content::Version(version)) => self.outlived_version(now, name, version),
+            (Subject::End(session), Content::End(stamp)) => self.outlived_end(session, name, *stamp),
+            _ => None,
+        };
+        if let Some(copy) = copy {
+            self.counts.outlived += 1;
+            self.replica.put(now.monotonic_ms(), name.clone(), copy);
+            self.may_drop(name);
+        }
+    }
+
+    fn outlived_version(&mut self, now: Now, name: &Name, version: &Version) -> Option<Entry> {
+        let fresh = self.clock.stamp(now.unix_ms());
+        let named = self
+            .sessions
+            .find(&name.member()?.session)
+            .and_then(|id| self.sessions.get(id)?.named.as_deref())?;
+        if named.is_ended(version.stamp) {
+            return None;
+        }
+        let mut has_lower = false;
+        for (_, log, _) in self.replica.records() {
+            let other = log.get(name).and_then(Entry::version);
+            let Some(other) = other else { continue };
+            if other.rank() >= version.rank() {
+                return None;
+            }
+            has_lower |= other.state() == State::Live && !named.is_ended(other.stamp);
+        }
+        let lost =
+            || State::Lost(named.given_up.filter(|given_up| version.stamp <= *given_up).unwrap_or(fresh));
+        has_lower.then(|| match version.state() {
+            State::Live => version.with_state(lost()).into(),
+            State::Lost(_) | State::Gone => version.clone().into(),
+        })
+    }
+
+    fn outlived_end(&self, session: &str, name: &Name, stamp: Stamp) -> Option<Entry> {
+        let named =
+            self.sessions.find_named(session).and_then(|id| self.sessions.get(id)?.named.as_deref())?;
+        let known = self
+            .replica
+            .records()
+            .filter_map(|(_, log, _)| log.get(name))
+            .any(|other| other.stamp() >= stamp);
+        (!known && named.ended == Some(stamp) && !named.covered.is_empty())
+            .then(|| Content::End(stamp).into())
     }
 
     fn is_useless(&self, now: Now, name: &Name) -> bool {

@@ -67,6 +67,8 @@ pub struct Counts {
     pub given_up: u64,
     /// Entries that were dropped because nobody needs them any more.
     pub dropped: u64,
+    /// Entries that were taken over from records that were forgotten, since they made others void.
+    pub outlived: u64,
     /// Stamps that were far ahead of this instance's clock.
     pub far_stamps: u64,
 }

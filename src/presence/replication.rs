@@ -188,6 +188,7 @@ impl Presence {
             Event::Changed(owner, changed) => self.entry_changed(now, owner, changed),
             Event::Standing(owner, standing) => self.standing_changed(now, owner, standing),
             Event::Forgetting(owner, key, before) => {
+                self.outlive(now, &key, &before);
                 self.entry_changed(now, owner, Changed { key, before: Some(before), after: None });
             }
             Event::Forgotten(owner) => {

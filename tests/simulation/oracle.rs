@@ -173,6 +173,10 @@ impl World {
         if now - write.at < 3_000 || now < application.ended_at + 3_000 || application.away_since.is_some() {
             return Ok(());
         }
+        // It was told, and has yet to do something about it.
+        if application.tracks_again {
+            return Ok(());
+        }
         let grace = application.least_grace();
         if application.gaps.iter().any(|(since, until)| until - since + 2_500 > grace) {
             return Ok(());
