@@ -155,11 +155,14 @@ impl<K: Key, V: Value> Replica<K, V> {
         if !self.accept(now_ms, owner, theirs.down) {
             return false;
         }
-        // Of an owner that there is a link to, others may know less than this instance.
-        let knows_best = from == owner.node || !self.peers.contains_key(&owner.node);
+        // Others may know less of an owner. They are believed if there is no link to it, and none has come up for some time.
+        let is_linked = self.peers.contains_key(&owner.node);
+        let patience_ms = self.settings.catch_up_patience_ms;
         let Some(record) = self.records.get_mut(&owner) else { return false };
-        if knows_best && record.standing == (Standing::CatchingUp { target: None }) {
-            record.standing = Standing::CatchingUp { target: Some(theirs.version) };
+        if let Standing::CatchingUp { since_ms, target: None } = record.standing
+            && (from == owner.node || !is_linked && now_ms >= since_ms + patience_ms)
+        {
+            record.standing = Standing::CatchingUp { since_ms, target: Some(theirs.version) };
             if record.catch_up() {
                 self.events.push_back(Event::Standing(owner, Standing::Shown));
             }

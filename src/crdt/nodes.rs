@@ -57,7 +57,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         if let Some(record) = self.records.get_mut(&owner)
             && matches!(record.standing, Standing::Down { for_good: false, .. })
         {
-            self.set_standing(owner, Standing::CatchingUp { target: None });
+            self.set_standing(owner, Standing::CatchingUp { since_ms: now_ms, target: None });
         }
     }
 
@@ -66,9 +66,15 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.take_down(now_ms, node, false);
     }
 
-    /// A node has said that it leaves.
-    pub fn node_left(&mut self, now_ms: u64, node: NodeId) {
-        self.take_down(now_ms, node, true);
+    /// A node has said that it leaves. Of that life of it nothing else need have been heard.
+    pub fn node_left(&mut self, now_ms: u64, node: NodeId, incarnation: Incarnation) {
+        let known = self.nodes.get(&node);
+        if known.is_none_or(|known| known.up != Some(incarnation) && known.highest < Some(incarnation)) {
+            self.node_up(now_ms, node, incarnation);
+        }
+        if self.nodes.get(&node).is_some_and(|known| known.up == Some(incarnation)) {
+            self.take_down(now_ms, node, true);
+        }
     }
 
     fn take_down(&mut self, now_ms: u64, node: NodeId, for_good: bool) {
@@ -134,7 +140,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         let node = self.nodes.entry(owner.node).or_default();
         let superseded = node.highest > Some(owner.incarnation);
         let standing = if up && !superseded {
-            Standing::Shown
+            Standing::CatchingUp { since_ms: now_ms, target: None }
         } else {
             let for_good = superseded || down.is_some_and(|down| down.for_good);
             if node.up.is_none() && !for_good {
@@ -267,8 +273,10 @@ impl<K: Key, V: Value> Replica<K, V> {
     /// This instance has stood still for so long: what it was waiting for has had no chance to happen.
     pub fn handle_lag(&mut self, lag_ms: u64) {
         for record in self.records.values_mut() {
-            if let Standing::Down { since_ms, .. } = &mut record.standing {
-                *since_ms = since_ms.saturating_add_unsigned(lag_ms);
+            match &mut record.standing {
+                Standing::Down { since_ms, .. } => *since_ms = since_ms.saturating_add_unsigned(lag_ms),
+                Standing::CatchingUp { since_ms, .. } => *since_ms += lag_ms,
+                Standing::Shown => {}
             }
             if let Some(pull) = &mut record.pull {
                 pull.deadline_ms += lag_ms;

@@ -217,7 +217,7 @@ fn restarts_leave_nothing() {
         meet(now, &mut here, &mut peer);
         here.link_down(me.node);
         if life % 3 == 0 {
-            here.node_left(now, me.node);
+            here.node_left(now, me.node, me.incarnation);
         } else {
             here.node_down(now, me.node);
         }

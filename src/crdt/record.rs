@@ -12,8 +12,11 @@ use super::owner::NodeId;
 pub enum Standing {
     /// It is up, and what is known of it is recent enough.
     Shown,
-    /// It is up again; its entries are shown when they are those of `target`, the first version heard since. `None`: none was.
+    /// It is up, or up again; its entries are shown when they are those of `target`, the first version that it was heard to
+    /// have since. `None`: it was not.
     CatchingUp {
+        /// Since then, in milliseconds of the monotonic clock.
+        since_ms: u64,
         /// The version to reach.
         target: Option<u64>,
     },
@@ -67,7 +70,7 @@ impl<K: Key, V: Value> Record<K, V> {
 
     /// Shows an owner that has caught up, unless a merge is under way. Returns whether that is news.
     pub(super) fn catch_up(&mut self) -> bool {
-        let Standing::CatchingUp { target: Some(target) } = self.standing else { return false };
+        let Standing::CatchingUp { target: Some(target), .. } = self.standing else { return false };
         let caught_up = self.merging.is_none() && self.log.version() >= target;
         if caught_up {
             self.standing = Standing::Shown;

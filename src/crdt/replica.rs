@@ -25,6 +25,8 @@ pub struct Settings {
     pub digest_interval_ms: u64,
     /// A peer that has sent nothing of what it was asked for in this time is not waited for.
     pub pull_timeout_ms: u64,
+    /// Who comes up has so long to say itself what it has; after that others are believed, if there is no link to it.
+    pub catch_up_patience_ms: u64,
     /// A record of an owner that is down is kept for so long, in case it comes back.
     pub forget_after_ms: u64,
     /// A record of an owner that cannot come back is kept for so long: others may still hold less of it.
@@ -41,6 +43,7 @@ impl Default for Settings {
             replication_interval_ms: 50,
             digest_interval_ms: 1_000,
             pull_timeout_ms: 1_000,
+            catch_up_patience_ms: 2_000,
             forget_after_ms: 20 * 60 * 1_000,
             forget_former_after_ms: 25_000,
             removal_bytes_max: 1024 * 1024,

@@ -54,7 +54,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         Round { me: self.me, digests: self.digests, versions: versions.collect() }
     }
 
-    /// Whether every instance that is up, or has been down for less than half of forget-after, has said since the round began
+    /// Whether every instance that is up, or is down and may still come back with what it had, has said since the round began
     /// that it holds at least what was held here then, and nothing that is not held here by now. Never for a
     /// round of a former incarnation of this instance.
     pub fn round_is_over(&self, round: &Round, now_ms: u64) -> bool {
@@ -70,9 +70,9 @@ impl<K: Key, V: Value> Replica<K, V> {
     }
 
     fn is_awaited(&self, now_ms: u64, node: NodeId, known: &Node) -> bool {
-        let half_ms = self.settings.forget_after_ms / 2;
-        let down_shortly = known.down_since.is_some_and(|at| now_ms < half_ms.saturating_add_signed(at));
-        node != self.me.node && (known.up.is_some() || down_shortly)
+        let kept_ms = self.settings.forget_after_ms;
+        let is_kept = known.down_since.is_some_and(|at| now_ms < kept_ms.saturating_add_signed(at));
+        node != self.me.node && (known.up.is_some() || is_kept)
     }
 
     /// What a node has said in its present life, since the round began.

@@ -52,6 +52,14 @@ impl Presence {
         }
     }
 
+    /// It is of use again. If it becomes useless once more it is by what others have yet to learn: rounds begin anew.
+    pub(super) fn must_keep(&mut self, name: &Name) {
+        self.dropping.candidates.remove(name);
+        if let Some(running) = &mut self.dropping.running {
+            running.names.remove(name);
+        }
+    }
+
     /// Takes the next step, if it is time for it. Returns whether something was done.
     pub(super) fn drop_useless(&mut self, now: Now) -> bool {
         let (names, is_second) = match self.dropping.running.take() {

@@ -11,6 +11,9 @@ use super::timers::Timer;
 use super::{Notice, Refusal};
 use crate::time::Now;
 
+/// Wall clocks of instances are apart by less than this many milliseconds, as a rule: ten times what NTP makes of them.
+const CLOCKS_DIFFER_MS: u64 = 1_000;
+
 impl Presence {
     /// A client is attached to a session from now on, which is told what it must know.
     pub fn attach(&mut self, now: Now, session: &str, client: u64) {
@@ -157,7 +160,8 @@ impl Presence {
         let stamp = named.own.map_or(fresh, |own| own.stamp);
         if !named.keeps() {
             // What was not kept until now does not come back, here or elsewhere: the application is told to track it again.
-            named.given_up = Some(fresh);
+            // What it tracks at once elsewhere, where the clock may be behind, is kept.
+            named.given_up = named.given_up.max(Some(fresh.before(CLOCKS_DIFFER_MS)));
         }
         let attachment = Attachment { stamp, ttl_ms, grace_ms, given_up: named.given_up };
         named.own = Some(attachment);
@@ -201,11 +205,12 @@ impl Presence {
             owners.get(owner).is_some_and(|view| view.holds(attachment.ttl_ms, now_ms))
         };
         let is_held = named.own.is_some() || named.holders.iter().any(counts);
+        let knew_it = named.was_held;
         named.was_held |= is_held;
         match (is_held, named.liveness) {
             (true, Liveness::Alive) | (false, Liveness::Unknown | Liveness::Over) => {}
-            (true, Liveness::Grace(_)) => named.liveness = Liveness::Alive,
-            (true, Liveness::Unknown | Liveness::Over) => {
+            (true, Liveness::Grace(_)) if knew_it => named.liveness = Liveness::Alive,
+            (true, Liveness::Grace(_) | Liveness::Unknown | Liveness::Over) => {
                 // Whoever holds it knows better what was kept and what was not.
                 let given_up = named.holders.values().filter_map(|holder| holder.given_up).max();
                 named.given_up = named.given_up.max(given_up);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::presence::Counts;
-use crate::presence::world::{World, member, node};
+use crate::presence::world::{World, member};
 
 #[test]
 fn a_session_that_comes_back_elsewhere_in_time_shows_nothing() {
@@ -170,11 +170,7 @@ fn what_others_keep_is_kept_by_one_that_hears_of_the_session_later() {
     world.pass(2_000);
     world.at(1, |machine, now| machine.attach(now, "s", 3));
     world.pass(500);
-    world.machines[0] = None;
-    world.at(1, |machine, now| {
-        machine.link_down(node(0));
-        machine.node_left(now, node(0));
-    });
+    world.leave(0);
     world.pass(20_000);
     assert_eq!(world.take_told(1), ["+t/ann/s/"]);
     assert_eq!(world.notices[1][0], (Some(3), 1, true));
@@ -209,11 +205,7 @@ fn one_that_leaves_in_good_order_hands_over_without_a_word() {
     world.at(0, |machine, now| machine.attach(now, "s", 1));
     world.track(0, member("t", "ann", "s", ""), "{}");
     world.pass(500);
-    world.machines[0] = None;
-    world.at(1, |machine, now| {
-        machine.link_down(node(0));
-        machine.node_left(now, node(0));
-    });
+    world.leave(0);
     world.pass(3_000);
     world.at(1, |machine, now| machine.attach(now, "s", 2));
     world.pass(60_000);

@@ -115,11 +115,11 @@ impl Presence {
     }
 
     /// A node has said that it leaves.
-    pub fn node_left(&mut self, now: Now, node: NodeId) {
-        for (owner, view) in &mut self.owners {
-            view.left |= owner.node == node && view.is_up();
+    pub fn node_left(&mut self, now: Now, node: NodeId, incarnation: Incarnation) {
+        if let Some(view) = self.owners.get_mut(&Owner { node, incarnation }) {
+            view.left |= view.is_up();
         }
-        self.replica.node_left(now.monotonic_ms(), node);
+        self.replica.node_left(now.monotonic_ms(), node, incarnation);
     }
 
     /// The next frame to send, and to which peer.

@@ -104,6 +104,8 @@ impl Presence {
         let useless = known.own_is_useless(session.named.as_deref());
         if useless {
             self.may_drop(name);
+        } else if known.own.is_some() {
+            self.must_keep(name);
         }
         self.show(id, slot, shown.then_some(known.winner), reason);
     }
@@ -200,6 +202,15 @@ impl Presence {
         let reference =
             |entry: &Option<Entry>| entry.as_ref().and_then(Entry::version).map(Version::reference);
         let (left, joined) = (reference(&before), reference(&version));
+        if reason == Reason::Lost
+            && version.is_none()
+            && before.is_some()
+            && let Some(named) = session.named.as_deref_mut()
+            && named.own.is_none()
+        {
+            // Whoever gave it up may have nobody to tell.
+            named.owes_news = true;
+        }
         if left != joined {
             self.count_by_node(left, joined);
             self.changes.push_back(Change { name, after: version, reason });

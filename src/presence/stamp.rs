@@ -27,6 +27,11 @@ impl Stamp {
     pub fn unix_ms(self) -> u64 {
         self.time >> COUNTER_BITS
     }
+
+    /// So many milliseconds before.
+    pub(super) fn before(self, ms: u64) -> Self {
+        Stamp { time: self.time.saturating_sub(ms << COUNTER_BITS), ..self }
+    }
 }
 
 impl fmt::Display for Stamp {

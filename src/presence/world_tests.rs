@@ -47,6 +47,16 @@ fn text(member: &Member) -> String {
 }
 
 impl World {
+    /// An instance says to the other one that it leaves.
+    pub(super) fn leave(&mut self, index: usize) {
+        let Some(left) = self.machines[index].take() else { return };
+        let me = left.replica().me();
+        self.at(1 - index, |machine, now| {
+            machine.link_down(me.node);
+            machine.node_left(now, me.node, me.incarnation);
+        });
+    }
+
     pub(super) fn new(count: usize) -> World {
         let mut world = World {
             machines: Vec::new(),

@@ -178,7 +178,7 @@ impl World {
             };
         }
         let known = belief.last == Some(theirs.me().incarnation) && belief.node == Some(theirs.me().node);
-        if !known || belief.up.is_none() && self.now >= belief.turned_at + FORGET_AFTER / 2 {
+        if !known || belief.up.is_none() && self.now >= belief.turned_at + FORGET_AFTER {
             return Ok(());
         }
         let lacks = |replica: &Replica<Name, Number>, then: &Held, of: &Replica<Name, Number>| {

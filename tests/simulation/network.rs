@@ -30,7 +30,7 @@ pub(crate) trait Machine {
     fn link_down(&mut self, now: Now, peer: NodeId);
     fn node_up(&mut self, now: Now, node: NodeId, incarnation: Incarnation);
     fn node_down(&mut self, now: Now, node: NodeId);
-    fn node_left(&mut self, now: Now, node: NodeId);
+    fn node_left(&mut self, now: Now, node: NodeId, incarnation: Incarnation);
     fn poll_message(&mut self) -> Option<(NodeId, Vec<u8>)>;
     fn next_part(&mut self, peer: NodeId) -> Option<Vec<u8>>;
     /// An instance that it was to be connected to from the start has been met.
@@ -397,6 +397,11 @@ impl<M: Machine, T> Network<M, T> {
     /// An instance has said to those who hear it that it leaves.
     pub(crate) fn leave(&mut self, index: usize) {
         let node = self.instances[index].node;
+        let Some(incarnation) =
+            self.instances[index].machine.as_ref().map(|machine| machine.me().incarnation)
+        else {
+            return;
+        };
         for other in self.running() {
             let clocks = self.clocks(other);
             let sees = self.sees(index, other);
@@ -407,7 +412,7 @@ impl<M: Machine, T> Network<M, T> {
             belief.up = None;
             belief.down_since = self.now;
             if let Some(machine) = &mut self.instances[other].machine {
-                machine.node_left(clocks, node);
+                machine.node_left(clocks, node, incarnation);
             }
         }
     }

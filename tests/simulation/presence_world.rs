@@ -395,8 +395,8 @@ impl Machine for Presence {
         Presence::node_down(self, now, node);
     }
 
-    fn node_left(&mut self, now: Now, node: NodeId) {
-        Presence::node_left(self, now, node);
+    fn node_left(&mut self, now: Now, node: NodeId, incarnation: Incarnation) {
+        Presence::node_left(self, now, node, incarnation);
     }
 
     fn poll_message(&mut self) -> Option<(NodeId, Vec<u8>)> {

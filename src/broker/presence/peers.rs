@@ -51,8 +51,8 @@ impl Presence {
     }
 
     /// A node has said that it leaves.
-    pub fn node_left(&self, now: Now, node: NodeId) {
-        self.with_machine(now, |machine| machine.node_left(now, node));
+    pub fn node_left(&self, now: Now, node: NodeId, incarnation: Incarnation) {
+        self.with_machine(now, |machine| machine.node_left(now, node, incarnation));
     }
 
     /// The next frame to send, and to which peer.

@@ -138,7 +138,7 @@ impl Presence {
         for (owner, log, standing) in replica.records() {
             let (state, target) = match standing {
                 Standing::Shown => ("up", None),
-                Standing::CatchingUp { target } => ("catching-up", target),
+                Standing::CatchingUp { target, .. } => ("catching-up", target),
                 Standing::Down { for_good: false, .. } => ("down", None),
                 Standing::Down { for_good: true, .. } => ("left", None),
             };
