@@ -108,6 +108,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             version: record.log.version(),
             hash: record.merging.is_none().then(|| record.log.hash()),
             down: record.down(now_ms),
+            shown: record.standing == Standing::Shown,
         }
     }
 
@@ -155,12 +156,12 @@ impl<K: Key, V: Value> Replica<K, V> {
         if !self.accept(now_ms, owner, theirs.down) {
             return false;
         }
-        // Others may know less of an owner. They are believed if there is no link to it, and none has come up for some time.
+        // Others may know less of an owner. Who shows it is believed if there is no link to it, and none has come up for some time.
         let is_linked = self.peers.contains_key(&owner.node);
         let patience_ms = self.settings.catch_up_patience_ms;
         let Some(record) = self.records.get_mut(&owner) else { return false };
         if let Standing::CatchingUp { since_ms, target: None } = record.standing
-            && (from == owner.node || !is_linked && now_ms >= since_ms + patience_ms)
+            && (from == owner.node || theirs.shown && !is_linked && now_ms >= since_ms + patience_ms)
         {
             record.standing = Standing::CatchingUp { since_ms, target: Some(theirs.version) };
             if record.catch_up() {

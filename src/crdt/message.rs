@@ -64,6 +64,8 @@ pub struct Held {
     pub hash: Option<u64>,
     /// `None`: the sender calls the owner up.
     pub down: Option<Down>,
+    /// The sender shows an owner that is up: it has what the owner was heard to have, and not only what is left of it.
+    pub shown: bool,
 }
 
 /// What the sender of a digest says of an owner that is down.
@@ -252,7 +254,7 @@ fn encode_digest(kind: DigestKind, held: &[Held]) -> Vec<u8> {
     };
     let mut frame = vec![LAYOUT, DIGEST, kind];
     put_number(&mut frame, held.len() as u64);
-    for Held { owner, version, hash, down } in held {
+    for Held { owner, version, hash, down, shown } in held {
         put_owner(&mut frame, *owner);
         put_number(&mut frame, *version);
         frame.push(u8::from(hash.is_some()));
@@ -260,7 +262,7 @@ fn encode_digest(kind: DigestKind, held: &[Held]) -> Vec<u8> {
             frame.extend_from_slice(&hash.to_le_bytes());
         }
         match down {
-            None => frame.push(0),
+            None => frame.push(if *shown { 0 } else { 3 }),
             Some(down) => {
                 frame.push(1 + u8::from(down.for_good));
                 put_number(&mut frame, down.for_ms);
@@ -285,12 +287,13 @@ fn decode_digest<K, V>(input: &mut Input<'_>) -> Result<Message<K, V>, Malformed
     for _ in 0..count {
         let (owner, version) = (owner(input)?, input.number()?);
         let hash = if flag(input)? { Some(fixed(input)?) } else { None };
-        let down = match input.byte()? {
-            0 => None,
-            kind @ (1 | 2) => Some(Down { for_ms: input.number()?, for_good: kind == 2 }),
+        let standing = input.byte()?;
+        let down = match standing {
+            0 | 3 => None,
+            1 | 2 => Some(Down { for_ms: input.number()?, for_good: standing == 2 }),
             _ => return Err(Malformed("an unknown kind of standing")),
         };
-        held.push(Held { owner, version, hash, down });
+        held.push(Held { owner, version, hash, down, shown: standing == 0 });
     }
     Ok(Message::Digest(kind, held))
 }

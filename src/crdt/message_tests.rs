@@ -37,14 +37,16 @@ fn update() -> impl Strategy<Value = Sample> {
 
 fn message() -> impl Strategy<Value = Sample> {
     let kind = prop::sample::select(vec![DigestKind::Own, DigestKind::Full, DigestKind::Answer]);
-    let down = any::<Option<(u64, bool)>>();
-    let held =
-        (owner(), any::<u64>(), any::<Option<u64>>(), down).prop_map(|(owner, version, hash, down)| Held {
+    let standing = (any::<Option<(u64, bool)>>(), any::<bool>());
+    let held = (owner(), any::<u64>(), any::<Option<u64>>(), standing).prop_map(
+        |(owner, version, hash, (down, shown))| Held {
             owner,
             version,
             hash,
             down: down.map(|(for_ms, for_good)| Down { for_ms, for_good }),
-        });
+            shown: shown && down.is_none(),
+        },
+    );
     prop_oneof![
         update(),
         (kind, prop::collection::vec(held, 0..20)).prop_map(|(kind, held)| Message::Digest(kind, held)),

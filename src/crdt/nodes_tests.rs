@@ -24,7 +24,7 @@ fn replica(me: Owner, now_ms: u64) -> Sample {
 }
 
 fn hear(replica: &mut Sample, from: Owner, down: Option<Down>) {
-    let held = vec![Held { owner: from, version: 0, hash: None, down }];
+    let held = vec![Held { owner: from, version: 0, hash: None, down, shown: down.is_none() }];
     let frame = Message::<Name, Number>::Digest(DigestKind::Own, held).encode();
     replica.handle_message(0, from.node, &frame, 0).unwrap();
 }
@@ -79,7 +79,7 @@ fn whoever_knows_more_of_an_owner_is_asked() {
         replica.node_up(0, up.node, up.incarnation);
     }
     replica.link_up(0, other.node);
-    let held = vec![Held { owner: unseen, version: 7, hash: None, down: None }];
+    let held = vec![Held { owner: unseen, version: 7, hash: None, down: None, shown: true }];
     let frame = Message::<Name, Number>::Digest(DigestKind::Full, held).encode();
     replica.handle_message(0, other.node, &frame, 0).unwrap();
     let (to, frame) = replica.poll_message().unwrap();
@@ -108,7 +108,7 @@ fn ages_reach_back_before_the_start() {
     replica.node_up(0, other.node, other.incarnation);
     replica.link_up(0, other.node);
     let down = Some(Down { for_ms: FORGET_AFTER - 10, for_good: false });
-    let held = vec![Held { owner: gone, version: 0, hash: None, down }];
+    let held = vec![Held { owner: gone, version: 0, hash: None, down, shown: down.is_none() }];
     let frame = Message::<Name, Number>::Digest(DigestKind::Full, held).encode();
     replica.handle_message(0, other.node, &frame, 0).unwrap();
     assert!(replica.log(gone).is_some());

@@ -60,8 +60,11 @@ impl<K: Key, V: Value> Replica<K, V> {
     pub fn round_is_over(&self, round: &Round, now_ms: u64) -> bool {
         let seeds_met = self.seeds.is_empty() || now_ms >= self.seeds_until;
         let others = || self.nodes.iter().filter(|(node, known)| self.is_awaited(now_ms, **node, known));
+        // Whoever left after it has told of something is not waited for, but what it told is.
+        let arriving = self.records.values().any(|record| record.merging.is_some() || record.pull.is_some());
         round.me == self.me
             && seeds_met
+            && !arriving
             // The comparison is longer than the look at who has spoken at all.
             && others().all(|(_, known)| self.has_spoken(round, known).is_some())
             && others().all(|(_, known)| {

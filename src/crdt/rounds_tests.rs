@@ -34,11 +34,11 @@ fn beside(others: &[Owner]) -> Sample {
 }
 
 fn up(owner: Owner, version: u64) -> Held {
-    Held { owner, version, hash: None, down: None }
+    Held { owner, version, hash: None, down: None, shown: true }
 }
 
 fn down(owner: Owner, version: u64, for_ms: u64, for_good: bool) -> Held {
-    Held { down: Some(Down { for_ms, for_good }), ..up(owner, version) }
+    Held { down: Some(Down { for_ms, for_good }), shown: false, ..up(owner, version) }
 }
 
 fn hear(replica: &mut Sample, now_ms: u64, from: NodeId, kind: DigestKind, held: &[Held]) {

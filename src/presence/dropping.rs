@@ -131,8 +131,11 @@ impl Presence {
             }
             has_lower |= other.state() == State::Live && !named.is_ended(other.stamp);
         }
-        let lost =
-            || State::Lost(named.given_up.filter(|given_up| version.stamp <= *given_up).unwrap_or(fresh));
+        let lost = || {
+            State::Lost(
+                named.latest_given_up().filter(|given_up| version.stamp <= *given_up).unwrap_or(fresh),
+            )
+        };
         has_lower.then(|| match version.state() {
             State::Live => version.with_state(lost()).into(),
             State::Lost(_) | State::Gone => version.clone().into(),

@@ -163,7 +163,7 @@ impl Presence {
             // What it tracks at once elsewhere, where the clock may be behind, is kept.
             named.given_up = named.given_up.max(Some(fresh.before(CLOCKS_DIFFER_MS)));
         }
-        let attachment = Attachment { stamp, ttl_ms, grace_ms, given_up: named.given_up };
+        let attachment = Attachment { stamp, ttl_ms, grace_ms, given_up: named.latest_given_up() };
         named.own = Some(attachment);
         named.grace_ms = grace_ms;
         let entry = Entry::from(Content::Attachment(Box::new(attachment)));
@@ -201,21 +201,26 @@ impl Presence {
         let owners = &self.owners;
         let default_ms = self.settings.grace_ms;
         let Some(named) = self.sessions.named_mut(id) else { return };
-        let counts = |(owner, attachment): (&crate::crdt::Owner, &Attachment)| {
+        let counts = |owner: &crate::crdt::Owner, attachment: &Attachment| {
             owners.get(owner).is_some_and(|view| view.holds(attachment.ttl_ms, now_ms))
         };
-        let is_held = named.own.is_some() || named.holders.iter().any(counts);
-        let knew_it = named.was_held;
+        let others = named.holders.iter().filter(|(owner, attachment)| counts(owner, attachment));
+        let holders = others.map(|(_, attachment)| attachment).chain(&named.own);
+        // Nothing was given up by all if somebody holds it who has given up nothing.
+        let given_up = holders.map(|attachment| attachment.given_up).min();
+        let is_held = given_up.is_some();
         named.was_held |= is_held;
+        let mut looks_again = false;
+        if let Some(given_up_by_all) = given_up.filter(|given_up| *given_up != named.given_up_by_all) {
+            named.given_up_by_all = given_up_by_all;
+            looks_again = true;
+        }
         match (is_held, named.liveness) {
             (true, Liveness::Alive) | (false, Liveness::Unknown | Liveness::Over) => {}
-            (true, Liveness::Grace(_)) if knew_it => named.liveness = Liveness::Alive,
-            (true, Liveness::Grace(_) | Liveness::Unknown | Liveness::Over) => {
-                // Whoever holds it knows better what was kept and what was not.
-                let given_up = named.holders.values().filter_map(|holder| holder.given_up).max();
-                named.given_up = named.given_up.max(given_up);
+            (true, Liveness::Grace(_)) => named.liveness = Liveness::Alive,
+            (true, Liveness::Unknown | Liveness::Over) => {
                 named.liveness = Liveness::Alive;
-                self.settle_all(id);
+                looks_again = true;
             }
             (false, Liveness::Alive) => named.liveness = Liveness::Grace(now_ms),
             (false, Liveness::Grace(since_ms)) => {
@@ -225,6 +230,9 @@ impl Presence {
                     self.give_up(now, id);
                 }
             }
+        }
+        if looks_again {
+            self.settle_all(id);
         }
         self.plan(now, id);
         self.forget_if_over(id);

@@ -47,6 +47,8 @@ pub(super) struct Named {
     pub(super) grace_ms: Option<u64>,
     /// Versions up to this one are not shown for the session's sake any more.
     pub(super) given_up: Option<Stamp>,
+    /// Nor are those up to this one, since all that hold the session have given them up, and would not take them over.
+    pub(super) given_up_by_all: Option<Stamp>,
     /// Something was given up, and the application has not been told.
     pub(super) owes_news: bool,
     /// The highest end that is known.
@@ -81,9 +83,14 @@ impl Named {
         self.ended.is_some_and(|ended| stamp <= ended)
     }
 
+    /// The latest time up to which things were given up.
+    pub(super) fn latest_given_up(&self) -> Option<Stamp> {
+        self.given_up.max(self.given_up_by_all)
+    }
+
     /// Whether what was written then was given up.
     pub(super) fn is_given_up(&self, stamp: Stamp) -> bool {
-        self.given_up.is_some_and(|given_up| stamp <= given_up)
+        self.latest_given_up().is_some_and(|given_up| stamp <= given_up)
     }
 }
 

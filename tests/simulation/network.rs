@@ -77,6 +77,8 @@ pub(crate) struct Network<M, T> {
     cut: BTreeSet<(usize, usize)>,
     /// When what lies between a pair has changed last.
     changed: BTreeMap<(usize, usize), u64>,
+    /// Since when a life of an instance has known one of another instance.
+    met: BTreeMap<((usize, u64), (usize, u64)), u64>,
     /// When the last frame of a link arrives: the next one comes after it.
     last_arrival: BTreeMap<(usize, usize), u64>,
     /// Of a thousand frames.
@@ -99,6 +101,7 @@ impl<M: Machine, T> Network<M, T> {
             instances: Vec::new(),
             cut: BTreeSet::new(),
             changed: BTreeMap::new(),
+            met: BTreeMap::new(),
             last_arrival: BTreeMap::new(),
             loss: 0,
             faults_end,
@@ -183,6 +186,11 @@ impl<M: Machine, T> Network<M, T> {
 
     pub(crate) fn runs(&self, index: usize) -> bool {
         self.instances[index].machine.is_some() && self.instances[index].paused_since.is_none()
+    }
+
+    /// Whether a life of an instance had heard by then of one of another instance.
+    pub(crate) fn had_met(&self, life: (usize, u64), other: (usize, u64), by: u64) -> bool {
+        life.0 == other.0 || self.met.get(&(life, other)).is_some_and(|at| *at <= by)
     }
 
     /// It has not ended since.
@@ -358,6 +366,8 @@ impl<M: Machine, T> Network<M, T> {
             belief.patience = patience;
             if belief.up != incarnation {
                 belief.up = incarnation;
+                let pair = ((index, instance.life), (other, life));
+                self.met.entry(pair).or_insert(now);
                 incarnation.into_iter().for_each(|incarnation| machine.node_up(clocks, node, incarnation));
                 machine.seed_met(other as u64);
             }

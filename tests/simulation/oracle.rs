@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hereabouts::crdt::Standing;
 use hereabouts::presence::{Change, Entry, Fault, Name, Presence, Reason, Stamp, State, Version};
 
 use crate::network::PATIENCE;
@@ -75,13 +76,18 @@ impl World {
         let older = latest.is_some_and(|latest| stamp < latest);
         if older && joins {
             self.net.reached.note("went back while joining", 1);
+        } else if older && latest.is_some_and(|latest| self.was_alone(&name, stamp, latest)) {
+            self.net.reached.note("written where nobody knew of it", 1);
         } else if older || latest == Some(stamp) && view.shown.contains_key(&name) {
             return Err(format!(
                 "{index} goes back from {latest:?} of {member} to {version:?}{}",
                 self.records(index, &name)
             ));
         }
-        if view.removed.get(&name).is_some_and(|removed| stamp <= *removed) {
+        let removed = view.removed.get(&name).copied().filter(|removed| stamp <= *removed);
+        if removed.is_some_and(|removed| self.was_alone(&name, stamp, removed)) {
+            self.net.reached.note("written where nobody knew of it", 1);
+        } else if removed.is_some() {
             return Err(format!("{index} shows {member} as {version:?}, whose removal it has seen"));
         }
         let view = &mut self.views[index];
@@ -244,8 +250,17 @@ impl World {
         });
         match newer {
             None => Ok(()),
+            Some(newer) if self.was_alone(name, stamp, newer.stamp) => Ok(()),
             Some(newer) => Err(format!("{index} still shows {shown:?} of {}, not {newer:?}", brief(name))),
         }
+    }
+
+    /// The instance that wrote the newer version had not heard that the other one's had started, cut off from it: it does not
+    /// wait for it, and drops what only that one would need.
+    fn was_alone(&self, name: &Name, older: Stamp, newer: Stamp) -> bool {
+        let find = |stamp: Stamp| self.truth.about(name).find(|write| write.stamp == stamp);
+        let (Some(older), Some(newer)) = (find(older), find(newer)) else { return false };
+        !self.net.had_met((newer.instance, newer.life), (older.instance, older.life), newer.at)
     }
 
     /// For so long nothing has been broken or mended near this instance.
@@ -329,13 +344,25 @@ impl World {
                     && now - resident.changed > LATE
                     && clear_for > LATE
             }
-            (None, None) => lives && now - resident.changed > LATE && clear_for > LATE,
+            (None, None) => {
+                // An update in many parts may need several attempts where frames are lost.
+                let late = if self.is_caught_up(index, host) { LATE } else { 2 * LATE };
+                lives && now - resident.changed > late && clear_for > late
+            }
             _ => false,
         };
         if wrong {
-            return Err(format!("{index} shows {text:?} of {}: {resident:?}", brief(name)));
+            let records = self.records(index, name);
+            return Err(format!("{index} shows {text:?} of {}: {resident:?}{records}", brief(name)));
         }
         Ok(())
+    }
+
+    /// Whether an instance shows what another one has.
+    fn is_caught_up(&self, index: usize, host: usize) -> bool {
+        let replica = |index: usize| self.net.instances[index].machine.as_ref().map(Presence::replica);
+        let (Some(here), Some(there)) = (replica(index), replica(host)) else { return false };
+        here.standing(there.me()) == Some(Standing::Shown)
     }
 
     /// Who left long ago and is shown nowhere was never there: whoever shows it again is found out by that.
