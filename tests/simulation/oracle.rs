@@ -246,7 +246,7 @@ impl World {
                 && now - write.at > LATE
                 && self.net.lives(write.instance, write.life)
                 && (write.instance == index && self.net.runs(index)
-                    || self.net.clear_for(index, write.instance) > LATE)
+                    || self.net.clear_for(index, write.instance) > self.late(index, write.instance))
         });
         match newer {
             None => Ok(()),
@@ -345,8 +345,7 @@ impl World {
                     && clear_for > LATE
             }
             (None, None) => {
-                // An update in many parts may need several attempts where frames are lost.
-                let late = if self.is_caught_up(index, host) { LATE } else { 2 * LATE };
+                let late = self.late(index, host);
                 lives && now - resident.changed > late && clear_for > late
             }
             _ => false,
@@ -358,11 +357,12 @@ impl World {
         Ok(())
     }
 
-    /// Whether an instance shows what another one has.
-    fn is_caught_up(&self, index: usize, host: usize) -> bool {
+    /// After how long an instance knows what another one has. Where frames are lost an update in many parts may need several
+    /// attempts until the first one has come.
+    fn late(&self, index: usize, host: usize) -> u64 {
         let replica = |index: usize| self.net.instances[index].machine.as_ref().map(Presence::replica);
-        let (Some(here), Some(there)) = (replica(index), replica(host)) else { return false };
-        here.standing(there.me()) == Some(Standing::Shown)
+        let (Some(here), Some(there)) = (replica(index), replica(host)) else { return LATE };
+        if here.standing(there.me()) == Some(Standing::Shown) { LATE } else { 2 * LATE }
     }
 
     /// Who left long ago and is shown nowhere was never there: whoever shows it again is found out by that.
