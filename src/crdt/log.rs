@@ -10,11 +10,14 @@
 //! that must take everything anew.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
+
+use twox_hash::XxHash3_64;
 
 use super::read::Reader;
 use super::wire::Wire;
 use crate::map::HashKeys;
-use crate::slots::{Keyed, Slots};
+use crate::slots::{Guess, Keyed, Slots};
 
 /// What entries are found by.
 pub trait Key: Clone + Eq + Wire {
@@ -23,13 +26,16 @@ pub trait Key: Clone + Eq + Wire {
 
     /// Bytes that it takes in memory: the log of removals is bounded by them.
     fn bytes(&self) -> usize;
+
+    /// Reads a little of each part of it, so that the processor fetches what comparing it will read.
+    fn touch(&self) {}
 }
 
 /// What an entry holds. Cheap to clone: a merge reports the old one and the new one.
-pub trait Value: Clone + Wire {}
-
-/// The keys of the hash that instances compare: the same everywhere.
-const COMPARED: [u64; 2] = [0, 0];
+pub trait Value: Clone + Wire {
+    /// Reads a little of each part of it, so that the processor fetches what dropping it will read.
+    fn touch(&self) {}
+}
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -40,6 +46,8 @@ pub(super) struct Slot<K, V> {
     /// `None`: removed at `version`.
     pub(super) value: Option<V>,
     pub(super) version: u64,
+    /// The hash of the three, or 0 of a removal: to compute it anew when it is taken off again would read all of the old value.
+    content_hash: u64,
     pub(super) before: u32,
     pub(super) after: u32,
 }
@@ -191,7 +199,8 @@ impl<K: Key, V: Value> Log<K, V> {
                 at
             }
             None => {
-                let slot = Slot { key: key.clone(), value: None, version: 0, before: NONE, after: NONE };
+                let (key, value, content_hash) = (key.clone(), None, 0);
+                let slot = Slot { key, value, version: 0, content_hash, before: NONE, after: NONE };
                 self.slots.insert_hashed(self.keys, |_| hash, Some(slot))
             }
         };
@@ -217,16 +226,18 @@ impl<K: Key, V: Value> Log<K, V> {
                 self.removals.push_back((version, at));
             }
             Some(value) => {
-                let hash = self.content_hash(at, &value);
-                self.hash = self.hash.wrapping_add(hash);
+                let content_hash = self.content_hash(at, &value);
+                self.hash = self.hash.wrapping_add(content_hash);
                 self.live += 1;
-                self.at_mut(at).value = Some(value);
+                let slot = self.at_mut(at);
+                (slot.value, slot.content_hash) = (Some(value), content_hash);
             }
         }
         old
     }
 
-    /// The hash of a slot's key and version with a value.
+    /// The hash of a slot's key and version with a value. It is compared among instances, so it has no keys, and it is there to
+    /// find faults of ours: whoever could make two contents with one hash is a peer, and may write what it likes anyway.
     fn content_hash(&mut self, at: u32, value: &V) -> u64 {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
@@ -234,7 +245,7 @@ impl<K: Key, V: Value> Log<K, V> {
         scratch.extend_from_slice(&slot.version.to_le_bytes());
         slot.key.encode(&mut scratch);
         value.encode(&mut scratch);
-        let hash = HashKeys::new(COMPARED).hash(&scratch);
+        let hash = XxHash3_64::oneshot(&scratch);
         self.scratch = scratch;
         hash
     }
@@ -269,15 +280,34 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// Takes a slot's value and what was counted of it.
     fn clear(&mut self, at: u32) -> Option<V> {
-        let old = self.at_mut(at).value.take()?;
-        let hash = self.content_hash(at, &old);
-        self.hash = self.hash.wrapping_sub(hash);
+        let slot = self.at_mut(at);
+        let old = slot.value.take()?;
+        let content_hash = std::mem::take(&mut slot.content_hash);
+        self.hash = self.hash.wrapping_sub(content_hash);
         self.live -= 1;
         Some(old)
     }
 
     pub(super) fn hash_of(&self, key: &K) -> u64 {
         key.hash(self.keys)
+    }
+
+    /// Guesses where several keys stand, and has the processor fetch what merging changes of them will read.
+    pub(super) fn guess(&self, guesses: &mut [Guess]) {
+        self.slots.guess(guesses, |slot| {
+            let Some(slot) = slot else { return };
+            slot.key.touch();
+            slot.value.iter().for_each(Value::touch);
+            for neighbour in [slot.before, slot.after].into_iter().filter(|at| *at != NONE) {
+                black_box(self.at(neighbour).version);
+            }
+        });
+    }
+
+    /// The slot of a key, which may be that of the guess.
+    pub(super) fn find_guessed(&self, guess: &Guess, key: &K) -> Option<u32> {
+        let is_it = |slot: &Option<Slot<K, V>>| slot.as_ref().is_some_and(|slot| slot.key == *key);
+        guess.slot.filter(|at| self.slots.get(*at).is_some_and(is_it)).or_else(|| self.find(guess.hash, key))
     }
 
     pub(super) fn find(&self, hash: u64, key: &K) -> Option<u32> {
