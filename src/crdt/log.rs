@@ -46,8 +46,6 @@ pub(super) struct Slot<K, V> {
     /// `None`: removed at `version`.
     pub(super) value: Option<V>,
     pub(super) version: u64,
-    /// The hash of the three, or 0 of a removal: to compute it anew when it is taken off again would read all of the old value.
-    content_hash: u64,
     pub(super) before: u32,
     pub(super) after: u32,
 }
@@ -199,8 +197,7 @@ impl<K: Key, V: Value> Log<K, V> {
                 at
             }
             None => {
-                let (key, value, content_hash) = (key.clone(), None, 0);
-                let slot = Slot { key, value, version: 0, content_hash, before: NONE, after: NONE };
+                let slot = Slot { key: key.clone(), value: None, version: 0, before: NONE, after: NONE };
                 self.slots.insert_hashed(self.keys, |_| hash, Some(slot))
             }
         };
@@ -226,18 +223,18 @@ impl<K: Key, V: Value> Log<K, V> {
                 self.removals.push_back((version, at));
             }
             Some(value) => {
-                let content_hash = self.content_hash(at, &value);
-                self.hash = self.hash.wrapping_add(content_hash);
+                let hash = self.content_hash(at, &value);
+                self.hash = self.hash.wrapping_add(hash);
                 self.live += 1;
-                let slot = self.at_mut(at);
-                (slot.value, slot.content_hash) = (Some(value), content_hash);
+                self.at_mut(at).value = Some(value);
             }
         }
         old
     }
 
-    /// The hash of a slot's key and version with a value. It is compared among instances, so it has no keys, and it is there to
-    /// find faults of ours: whoever could make two contents with one hash is a peer, and may write what it likes anyway.
+    /// The hash of a slot's key and version with a value. It is compared among instances, so it has no keys: it is there to find
+    /// faults of ours. Who makes two contents with one hash could hide such a fault, but not cause one, and peers that would lie
+    /// may as well send another hash.
     fn content_hash(&mut self, at: u32, value: &V) -> u64 {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
@@ -280,10 +277,9 @@ impl<K: Key, V: Value> Log<K, V> {
 
     /// Takes a slot's value and what was counted of it.
     fn clear(&mut self, at: u32) -> Option<V> {
-        let slot = self.at_mut(at);
-        let old = slot.value.take()?;
-        let content_hash = std::mem::take(&mut slot.content_hash);
-        self.hash = self.hash.wrapping_sub(content_hash);
+        let old = self.at_mut(at).value.take()?;
+        let hash = self.content_hash(at, &old);
+        self.hash = self.hash.wrapping_sub(hash);
         self.live -= 1;
         Some(old)
     }
