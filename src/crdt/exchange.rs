@@ -51,6 +51,9 @@ impl<K: Key, V: Value> Replica<K, V> {
             return;
         }
         self.sent = version;
+        if self.peers.is_empty() {
+            return;
+        }
         self.transfers += 1;
         let number = self.transfers;
         let log = self.own();

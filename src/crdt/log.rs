@@ -10,11 +10,14 @@
 //! that must take everything anew.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
+
+use twox_hash::XxHash3_64;
 
 use super::read::Reader;
 use super::wire::Wire;
 use crate::map::HashKeys;
-use crate::slots::{Keyed, Slots};
+use crate::slots::{Guess, Keyed, Slots};
 
 /// What entries are found by.
 pub trait Key: Clone + Eq + Wire {
@@ -23,13 +26,16 @@ pub trait Key: Clone + Eq + Wire {
 
     /// Bytes that it takes in memory: the log of removals is bounded by them.
     fn bytes(&self) -> usize;
+
+    /// Reads a little of each part of it, so that the processor fetches what comparing it will read.
+    fn touch(&self) {}
 }
 
 /// What an entry holds. Cheap to clone: a merge reports the old one and the new one.
-pub trait Value: Clone + Wire {}
-
-/// The keys of the hash that instances compare: the same everywhere.
-const COMPARED: [u64; 2] = [0, 0];
+pub trait Value: Clone + Wire {
+    /// Reads a little of each part of it, so that the processor fetches what dropping it will read.
+    fn touch(&self) {}
+}
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -226,7 +232,9 @@ impl<K: Key, V: Value> Log<K, V> {
         old
     }
 
-    /// The hash of a slot's key and version with a value.
+    /// The hash of a slot's key and version with a value. It is compared among instances, so it has no keys: it is there to find
+    /// faults of ours. Who makes two contents with one hash could hide such a fault, but not cause one, and peers that would lie
+    /// may as well send another hash.
     fn content_hash(&mut self, at: u32, value: &V) -> u64 {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
@@ -234,7 +242,7 @@ impl<K: Key, V: Value> Log<K, V> {
         scratch.extend_from_slice(&slot.version.to_le_bytes());
         slot.key.encode(&mut scratch);
         value.encode(&mut scratch);
-        let hash = HashKeys::new(COMPARED).hash(&scratch);
+        let hash = XxHash3_64::oneshot(&scratch);
         self.scratch = scratch;
         hash
     }
@@ -278,6 +286,24 @@ impl<K: Key, V: Value> Log<K, V> {
 
     pub(super) fn hash_of(&self, key: &K) -> u64 {
         key.hash(self.keys)
+    }
+
+    /// Guesses where several keys stand, and has the processor fetch what merging changes of them will read.
+    pub(super) fn guess(&self, guesses: &mut [Guess]) {
+        self.slots.guess(guesses, |slot| {
+            let Some(slot) = slot else { return };
+            slot.key.touch();
+            slot.value.iter().for_each(Value::touch);
+            for neighbour in [slot.before, slot.after].into_iter().filter(|at| *at != NONE) {
+                black_box(self.at(neighbour).version);
+            }
+        });
+    }
+
+    /// The slot of a key, which may be that of the guess.
+    pub(super) fn find_guessed(&self, guess: &Guess, key: &K) -> Option<u32> {
+        let is_it = |slot: &Option<Slot<K, V>>| slot.as_ref().is_some_and(|slot| slot.key == *key);
+        guess.slot.filter(|at| self.slots.get(*at).is_some_and(is_it)).or_else(|| self.find(guess.hash, key))
     }
 
     pub(super) fn find(&self, hash: u64, key: &K) -> Option<u32> {

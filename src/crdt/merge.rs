@@ -8,6 +8,10 @@ use std::vec;
 use super::log::{Key, Log, NONE, Value};
 use super::message::Change;
 use super::read::ReaderId;
+use crate::slots::Guess;
+
+/// For so many changes memory is waited for at once: more than a processor asks for at a time, and far less than it has room for.
+const AHEAD: usize = 32;
 
 /// What a merge has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,13 @@ impl<K, V> Parts<K, V> {
         }
     }
 
+    /// The next changes, at most so many.
+    fn coming(&self, most: usize) -> &[Change<K, V>] {
+        let part =
+            self.0.iter().map(vec::IntoIter::as_slice).find(|part| !part.is_empty()).unwrap_or_default();
+        &part[..part.len().min(most)]
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(ExactSizeIterator::len).sum()
     }
@@ -53,6 +64,8 @@ impl<K, V> Parts<K, V> {
 /// A merge under way: it may stop after each entry.
 pub struct Merge<K, V> {
     pub(super) changes: Parts<K, V>,
+    /// Of the next changes, the last of them first.
+    guesses: Vec<Guess>,
     to: u64,
     /// Of a snapshot: behind this reader's position stands what was merged, up to it what was there before.
     replaced: Option<ReaderId>,
@@ -65,7 +78,7 @@ impl<K: Key, V: Value> Log<K, V> {
     pub fn begin_merge(&mut self, changes: Parts<K, V>, to: u64, snapshot: bool) -> Merge<K, V> {
         self.readers.iter_mut().for_each(|reader| reader.broken = true);
         let replaced = snapshot.then(|| self.open(self.newest, u64::MAX, false));
-        Merge { changes, to, replaced }
+        Merge { changes, guesses: Vec::new(), to, replaced }
     }
 
     /// Merges on, at most `budget` entries, which is lowered. Returns whether that was all.
@@ -77,8 +90,8 @@ impl<K: Key, V: Value> Log<K, V> {
     ) -> bool {
         while *budget > 0 {
             *budget -= 1;
-            if let Some(Change { key, version, value }) = merge.changes.pop() {
-                self.merge_one(key, version, value, merge.replaced.is_some(), &mut report);
+            if let Some((guess, change)) = self.next_change(merge) {
+                self.merge_one(guess, change, merge.replaced.is_some(), &mut report);
             } else if !self.drop_replaced(merge.replaced, &mut report) {
                 self.version = merge.to;
                 if let Some(reader) = merge.replaced.take() {
@@ -92,19 +105,27 @@ impl<K: Key, V: Value> Log<K, V> {
         false
     }
 
+    /// The next change, and where its key may stand.
+    fn next_change(&self, merge: &mut Merge<K, V>) -> Option<(Guess, Change<K, V>)> {
+        if merge.guesses.is_empty() {
+            let coming = merge.changes.coming(AHEAD).iter().rev();
+            merge.guesses.extend(coming.map(|change| Guess { hash: self.hash_of(&change.key), slot: None }));
+            self.guess(&mut merge.guesses);
+        }
+        merge.guesses.pop().zip(merge.changes.pop())
+    }
+
     fn merge_one(
         &mut self,
-        key: K,
-        version: u64,
-        value: Option<V>,
+        guess: Guess,
+        Change { key, version, value }: Change<K, V>,
         snapshot: bool,
         report: &mut impl FnMut(Changed<K, V>),
     ) {
         if !snapshot && version <= self.version {
             return;
         }
-        let hash = self.hash_of(&key);
-        let at = self.find(hash, &key);
+        let (at, hash) = (self.find_guessed(&guess, &key), guess.hash);
         let known = at.and_then(|at| self.live_at(at));
         if known.is_none() && value.is_none() {
             // Nothing to remove; but of a delta others may have to hear of it.

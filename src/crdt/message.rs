@@ -17,7 +17,7 @@
 //! ```
 
 use super::owner::{Incarnation, NodeId, Owner};
-use super::wire::{Input, Malformed, Wire, put_number};
+use super::wire::{Input, Malformed, Wire, put_fixed, put_number};
 
 /// The version of this layout. A frame of another one is refused: the hello of a link settles which is spoken.
 const LAYOUT: u8 = 1;
@@ -259,7 +259,7 @@ fn encode_digest(kind: DigestKind, held: &[Held]) -> Vec<u8> {
         put_number(&mut frame, *version);
         frame.push(u8::from(hash.is_some()));
         if let Some(hash) = hash {
-            frame.extend_from_slice(&hash.to_le_bytes());
+            put_fixed(&mut frame, *hash);
         }
         match down {
             None => frame.push(if *shown { 0 } else { 3 }),
@@ -286,7 +286,7 @@ fn decode_digest<K, V>(input: &mut Input<'_>) -> Result<Message<K, V>, Malformed
     let mut held = Vec::new();
     for _ in 0..count {
         let (owner, version) = (owner(input)?, input.number()?);
-        let hash = if flag(input)? { Some(fixed(input)?) } else { None };
+        let hash = if flag(input)? { Some(input.fixed()?) } else { None };
         let standing = input.byte()?;
         let down = match standing {
             0 | 3 => None,
@@ -313,14 +313,6 @@ fn flag(input: &mut Input<'_>) -> Result<bool, Malformed> {
         1 => Ok(true),
         _ => Err(Malformed("a flag is neither 0 nor 1")),
     }
-}
-
-fn fixed(input: &mut Input<'_>) -> Result<u64, Malformed> {
-    let mut bytes = [0; 8];
-    for byte in &mut bytes {
-        *byte = input.byte()?;
-    }
-    Ok(u64::from_le_bytes(bytes))
 }
 
 #[cfg(test)]

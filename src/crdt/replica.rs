@@ -337,12 +337,17 @@ impl<K: Key, V: Value> Replica<K, V> {
         frame: &[u8],
         random: u64,
     ) -> Result<(), Malformed> {
-        match Message::decode(frame)? {
+        self.handle(now_ms, from, Message::decode(frame)?, random);
+        Ok(())
+    }
+
+    /// The same, of a frame that has been read.
+    pub fn handle(&mut self, now_ms: u64, from: NodeId, message: Message<K, V>, random: u64) {
+        match message {
             Message::Update(update) => self.take_update(now_ms, from, update),
             Message::Digest(kind, held) => self.take_digest(now_ms, from, kind, &held, random),
             Message::Pull { owner, version, repair } => self.answer_pull(from, owner, version, repair),
             Message::Stale(known) => self.renew_above(now_ms, known, random),
         }
-        Ok(())
     }
 }

@@ -53,6 +53,16 @@ impl<'a> Input<'a> {
         Err(Malformed("a number has more than 64 bits"))
     }
 
+    /// A number of eight bytes, the lowest first: shorter than [`number`](Self::number) for those that are nearly always large.
+    ///
+    /// # Errors
+    /// It ends early.
+    pub fn fixed(&mut self) -> Result<u64, Malformed> {
+        let (first, rest) = self.rest.split_first_chunk().ok_or(Malformed("a frame ends early"))?;
+        self.rest = rest;
+        Ok(u64::from_le_bytes(*first))
+    }
+
     /// A string of at most `most` bytes, its length in front.
     ///
     /// # Errors
@@ -75,6 +85,11 @@ pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     out.push(number as u8);
+}
+
+/// Writes a number as [`Input::fixed`] reads it.
+pub fn put_fixed(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(&number.to_le_bytes());
 }
 
 /// Writes a string as [`Input::bytes`] reads it.
@@ -106,9 +121,11 @@ mod tests {
         fn numbers_and_strings_come_back(number: u64, string: Vec<u8>) {
             let mut out = Vec::new();
             put_number(&mut out, number);
+            put_fixed(&mut out, number);
             put_bytes(&mut out, &string);
             let mut input = Input::new(&out);
             prop_assert_eq!(input.number(), Ok(number));
+            prop_assert_eq!(input.fixed(), Ok(number));
             prop_assert_eq!(input.bytes(string.len()), Ok(string.as_slice()));
             prop_assert!(input.is_empty());
         }
@@ -118,6 +135,7 @@ mod tests {
     fn what_is_too_large_or_too_short_is_refused() {
         assert!(Input::new(&[0xff; 10]).number().is_err());
         assert!(Input::new(&[0xff; 3]).number().is_err());
+        assert!(Input::new(&[0xff; 7]).fixed().is_err());
         assert_eq!(Input::new(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01").number(), Ok(u64::MAX));
         assert!(Input::new(b"\x03abc").bytes(2).is_err());
         assert!(Input::new(b"\x04abc").bytes(10).is_err());

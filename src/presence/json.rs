@@ -82,8 +82,15 @@ impl PartialEq for Member<'_> {
     }
 }
 
+/// Whether a valid text is nested deeper than it may be.
+pub(super) fn is_too_deep(text: &str) -> bool {
+    // Nearly always there are not even so many in all, with those in strings.
+    let openings = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    openings > DEPTH_MAX && depth(text) > DEPTH_MAX
+}
+
 /// How deep a valid text is nested.
-pub(super) fn depth(text: &str) -> usize {
+fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {
         match byte {

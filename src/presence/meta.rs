@@ -4,7 +4,7 @@
 
 use serde_json::value::RawValue;
 
-use super::json::{DEPTH_MAX, Json, depth};
+use super::json::{DEPTH_MAX, Json, is_too_deep};
 
 /// What we put in front of a meta, by the names that Phoenix has for it. The first is part of the others.
 const RESERVED: [&str; 2] = ["phx_ref", "phx_ref_prev"];
@@ -96,7 +96,7 @@ fn object(text: &[u8]) -> Result<&str, Invalid> {
     if !text.starts_with('{') {
         return Err(Invalid::NotAnObject);
     }
-    if depth(text) > DEPTH_MAX {
+    if is_too_deep(text) {
         return Err(Invalid::TooDeep(DEPTH_MAX));
     }
     Ok(text)

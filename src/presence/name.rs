@@ -3,10 +3,11 @@
 //! Owns the names and their bytes between instances. A name is shared: the log, the session and the topic that know a member
 //! hold one copy of it. Must not know what is stored.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use crate::crdt::Key;
-use crate::crdt::wire::{Input, Malformed, Wire, put_bytes, put_number};
+use crate::crdt::wire::{Input, Malformed, Wire, put_bytes, put_fixed, put_number};
 use crate::map::HashKeys;
 
 /// Bytes of a topic, key, session or id that a peer may send: above what any option allows.
@@ -168,6 +169,10 @@ fn string<'a>(input: &mut Input<'a>) -> Result<&'a str, Malformed> {
     std::str::from_utf8(bytes).map_err(|_| Malformed("a name is not UTF-8"))
 }
 
+fn first(text: &str) -> u8 {
+    text.as_bytes().first().copied().unwrap_or_default()
+}
+
 impl Wire for Name {
     fn encode(&self, out: &mut Vec<u8>) {
         match self.subject() {
@@ -175,7 +180,7 @@ impl Wire for Name {
                 match &member.session {
                     SessionName::Connection(connection) => {
                         out.push(CONNECTION_MEMBER);
-                        put_number(out, connection.life);
+                        put_fixed(out, connection.life);
                         put_number(out, connection.client);
                     }
                     SessionName::Named(session) => {
@@ -200,7 +205,7 @@ impl Wire for Name {
 
     fn decode(input: &mut Input<'_>) -> Result<Self, Malformed> {
         let session = match input.byte()? {
-            CONNECTION_MEMBER => Connection { life: input.number()?, client: input.number()? }.into(),
+            CONNECTION_MEMBER => Connection { life: input.fixed()?, client: input.number()? }.into(),
             MEMBER => SessionName::Named(string(input)?.into()),
             SESSION => return Ok(Name::of_session(string(input)?.into())),
             END => return Ok(Name::of_end(string(input)?.into())),
@@ -212,6 +217,19 @@ impl Wire for Name {
 }
 
 impl Key for Name {
+    fn touch(&self) {
+        match self.subject() {
+            Subject::Member(member) => {
+                let session = match &member.session {
+                    SessionName::Connection(connection) => connection.client as u8,
+                    SessionName::Named(session) => first(session),
+                };
+                black_box((session, first(&member.topic), first(member.key())));
+            }
+            Subject::Session(session) | Subject::End(session) => _ = black_box(first(session)),
+        }
+    }
+
     fn hash(&self, keys: HashKeys) -> u64 {
         let mut hasher = keys.hasher();
         match self.subject() {

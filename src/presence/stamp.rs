@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::crdt::NodeId;
-use crate::crdt::wire::{Input, Malformed, Wire, put_number};
+use crate::crdt::wire::{Input, Malformed, Wire, put_fixed};
 
 /// Bits below the milliseconds: writes of one instance within one of them.
 const COUNTER_BITS: u32 = 16;
@@ -60,12 +60,12 @@ impl FromStr for Stamp {
 
 impl Wire for Stamp {
     fn encode(&self, out: &mut Vec<u8>) {
-        put_number(out, self.time);
-        put_number(out, self.node.0);
+        put_fixed(out, self.time);
+        put_fixed(out, self.node.0);
     }
 
     fn decode(input: &mut Input<'_>) -> Result<Self, Malformed> {
-        Ok(Stamp { time: input.number()?, node: NodeId(input.number()?) })
+        Ok(Stamp { time: input.fixed()?, node: NodeId(input.fixed()?) })
     }
 }
 

@@ -7,12 +7,22 @@
 mod index;
 mod slab;
 
+use std::hint::black_box;
+
 use crate::map::HashKeys;
 use index::Index;
 use slab::Slab;
 
 /// So many entries are looked through without an index.
 const FEW: usize = 8;
+
+/// Where an entry may be.
+pub struct Guess {
+    /// The hash of its key.
+    pub hash: u64,
+    /// Nearly always where it is, if it is there.
+    pub slot: Option<u32>,
+}
 
 /// What stands in a slot, or that nothing does.
 pub trait Slot {
@@ -84,6 +94,17 @@ impl<T: Slot> Slots<T> {
             Storage::Few(few) => few.iter().position(is_it).map(|slot| slot as u32),
             Storage::Many(many) => many.index.find(hash(), |slot| many.slab.get(slot).is_some_and(&is_it)),
         }
+    }
+
+    /// Guesses where several entries are, and has the processor fetch what [`find`](Self::find) reads, and then what `touch` reads of
+    /// the entries: what is asked for one by one is waited for one by one, what is asked for at once is waited for once.
+    pub fn guess(&self, guesses: &mut [Guess], touch: impl Fn(&T)) {
+        let Storage::Many(many) = &self.0 else { return };
+        guesses.iter().for_each(|guess| many.index.touch(guess.hash));
+        guesses.iter_mut().for_each(|guess| guess.slot = many.index.find(guess.hash, |_| true));
+        let entries = || guesses.iter().filter_map(|guess| many.slab.get(guess.slot?));
+        entries().for_each(|entry| _ = black_box(entry.is_free()));
+        entries().for_each(touch);
     }
 
     /// One above the highest slot in use, or a little more.

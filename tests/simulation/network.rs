@@ -68,6 +68,9 @@ pub(crate) struct Instance<M> {
     wake_at: u64,
 }
 
+/// One of an instance's lives.
+pub(crate) type Life = (usize, u64);
+
 pub(crate) struct Network<M, T> {
     pub(crate) random: Random,
     pub(crate) schedule: Schedule<T>,
@@ -78,7 +81,7 @@ pub(crate) struct Network<M, T> {
     /// When what lies between a pair has changed last.
     changed: BTreeMap<(usize, usize), u64>,
     /// Since when a life of an instance has known one of another instance.
-    met: BTreeMap<((usize, u64), (usize, u64)), u64>,
+    met: BTreeMap<(Life, Life), u64>,
     /// When the last frame of a link arrives: the next one comes after it.
     last_arrival: BTreeMap<(usize, usize), u64>,
     /// Of a thousand frames.
@@ -189,7 +192,7 @@ impl<M: Machine, T> Network<M, T> {
     }
 
     /// Whether a life of an instance had heard by then of one of another instance.
-    pub(crate) fn had_met(&self, life: (usize, u64), other: (usize, u64), by: u64) -> bool {
+    pub(crate) fn had_met(&self, life: Life, other: Life, by: u64) -> bool {
         life.0 == other.0 || self.met.get(&(life, other)).is_some_and(|at| *at <= by)
     }
 
