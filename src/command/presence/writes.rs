@@ -110,7 +110,7 @@ pub(super) fn touch(context: &mut Context<'_>, request: Request<'_>) -> Result<F
 
 pub(super) fn end(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let session = Name::Session.read(context, request.argument(1))?;
-    let members = context.broker.presence.end(context.now, session);
+    let members = context.broker.presence.end(context.now, session).map_err(refused)?;
     resume_now(context, EndRest { session: session.into(), members })
 }
 
