@@ -122,14 +122,21 @@ struct EndRest {
 
 impl Resume for EndRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        let presence = &context.broker.presence;
-        while !presence.continue_end(context.now, &self.session, MEMBERS_PER_STEP) {
-            context.workspace.spend(MEMBERS_PER_STEP);
-            if context.workspace.budget == 0 {
-                return Ok(Progress::Yield);
-            }
+        let progress = finish_end(context, &self.session);
+        if progress == Progress::Done {
+            context.reply().integer(self.members as i64);
         }
-        context.reply().integer(self.members as i64);
-        Ok(Progress::Done)
+        Ok(progress)
     }
+}
+
+/// Goes on until a session that may have been ended has no members any more.
+pub(super) fn finish_end(context: &mut Context<'_>, session: &str) -> Progress {
+    while !context.broker.presence.continue_end(context.now, session, MEMBERS_PER_STEP) {
+        context.workspace.spend(MEMBERS_PER_STEP);
+        if context.workspace.budget == 0 {
+            return Progress::Yield;
+        }
+    }
+    Progress::Done
 }
