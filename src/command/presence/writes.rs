@@ -4,7 +4,6 @@
 
 use super::arguments::{Name, Word, Words, invalid, is_meta, meta};
 use crate::broker::presence::{Limits, Whose};
-
 use crate::command::{Context, Error, Flow, PresenceError, Progress, Resume, resume_now};
 use crate::presence::{MetaChange, Refusal, Removal, Stamp};
 use crate::resp::request::Request;
