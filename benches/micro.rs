@@ -5,21 +5,25 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+// What a broker needs of its surroundings.
+#[path = "../tests/support/brokers.rs"]
+mod brokers;
+
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use brokers::{NoHost, identity};
 use bytes::Bytes;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use hereabouts::broker::clients::{Address, Client};
-use hereabouts::broker::configuration::{Host, Refusal};
 use hereabouts::broker::session::Session;
 use hereabouts::broker::subscriptions::{Published, Subscriptions};
-use hereabouts::broker::{Broker, Identity, ProcessorTime};
-use hereabouts::command::{self, Interpreter, Workspace};
+use hereabouts::broker::{Broker, Identity};
+use hereabouts::command::{Interpreter, Workspace};
 use hereabouts::config::{Config, OutputLimit};
 use hereabouts::crdt::NodeId;
 use hereabouts::map::HashKeys;
@@ -270,22 +274,7 @@ fn push(outbox: &Outbox, frame: Frame<'_>) {
 fn commands(criterion: &mut Criterion) {
     const COMMANDS: u64 = 64;
     let mut group = criterion.benchmark_group("commands");
-    let identity = Identity {
-        monotonic,
-        resident_bytes: || 0,
-        processor_time: ProcessorTime::default,
-        allocator_report: String::new,
-        allocator: String::new(),
-        system: String::new(),
-        system_bytes: 0,
-        node: NodeId(1),
-        life: 1,
-        run_id: String::new(),
-        process_id: 0,
-        executable: String::new(),
-        config_file: String::new(),
-        command_rows: command::table::rows().len(),
-    };
+    let identity = Identity { monotonic, ..identity(NodeId(1), 1) };
     let broker = Broker::new(Config::default(), Box::new(NoHost), identity, HashKeys::new(KEYS), NOW);
     for (name, requests) in [
         ("ping", [request(&[b"PING"]), request(&[b"PING"])]),
@@ -317,23 +306,6 @@ fn commands(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-/// Nobody changes the configuration.
-struct NoHost;
-
-impl Host for NoHost {
-    fn apply(&self, _: &Config, _: &mut Config) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn rewrite(&self, _: &Config) -> Result<bool, String> {
-        Ok(false)
-    }
-
-    fn wait(&self, work: &mut dyn FnMut()) {
-        work();
-    }
 }
 
 fn monotonic() -> Duration {

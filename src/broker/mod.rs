@@ -4,11 +4,11 @@
 //! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with
 //! [`Subscriptions::publish`].
 //!
-//! Lock order: presence (the machine, a shard of topics, a shard of places), a shard of channels, then patterns, then an outbox. The list of clients, that of monitors, the pause, the
-//! configuration, the notices, the request to stop, the cleanup queue, what is rare of a client, and what statistics have
-//! (errors, gauges, the slow log, the latency monitor) are taken alone. No lock is held for longer than
-//! one budget, but for the one that lets one client at a time change the configuration; and wakers are called when all
-//! are free.
+//! Lock order: presence (the machine, a shard of topics, a shard of places), a shard of channels, then patterns, then an
+//! outbox. The list of clients, that of monitors, the pause, the configuration, the notices, the request to stop, the
+//! cleanup queue, what is rare of a client, and what statistics have (errors, gauges, the slow log, the latency monitor) are
+//! taken alone. No lock is held for longer than one budget, but for the one that lets one client at a time change the
+//! configuration; and wakers are called when all are free.
 
 pub mod clients;
 pub mod command_stats;

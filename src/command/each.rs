@@ -5,8 +5,8 @@
 use super::{Context, Error, Flow, Progress, Resume};
 use crate::resp::request::{OwnedRequest, Request};
 
-/// Calls `each` for the arguments from `first` on, for up to `most` of them in a step. What it replies is the whole
-/// reply, or follows what is there already.
+/// Calls `each` for the arguments from `first` on, for up to `most` of them in a step; again for the same one in the next step
+/// where it is not done. What it replies is the whole reply, or follows what is there already.
 pub(super) fn for_each_argument<F>(
     context: &mut Context<'_>,
     request: Request<'_>,
@@ -15,7 +15,7 @@ pub(super) fn for_each_argument<F>(
     mut each: F,
 ) -> Result<Flow, Error>
 where
-    F: FnMut(&mut Context<'_>, &[u8]) + Send + 'static,
+    F: FnMut(&mut Context<'_>, &[u8]) -> Progress + Send + 'static,
 {
     let next = step(context, request, first, most, &mut each);
     if next == request.len() {
@@ -32,7 +32,7 @@ struct Rest<F> {
     each: F,
 }
 
-impl<F: FnMut(&mut Context<'_>, &[u8]) + Send> Resume for Rest<F> {
+impl<F: FnMut(&mut Context<'_>, &[u8]) -> Progress + Send> Resume for Rest<F> {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
         let request = self.request.as_request();
         self.next = step(context, request, self.next, self.most, &mut self.each);
@@ -46,12 +46,11 @@ fn step(
     request: Request<'_>,
     first: usize,
     most: usize,
-    each: &mut impl FnMut(&mut Context<'_>, &[u8]),
+    each: &mut impl FnMut(&mut Context<'_>, &[u8]) -> Progress,
 ) -> usize {
     let end = request.len().min(first + most);
-    for index in first..end {
-        each(context, request.argument(index));
-    }
-    context.workspace.spend(end - first);
-    end
+    let is_done = |index: &usize| each(context, request.argument(*index)) == Progress::Done;
+    let done = (first..end).take_while(is_done).count();
+    context.workspace.spend(done);
+    first + done
 }

@@ -9,7 +9,7 @@ use super::keys::numkeys;
 use super::keyspace::is_flush_mode;
 use super::publish::{Spread, publish_to_each};
 use super::spec::{Action, Flags, Group, Row};
-use super::{Context, Error, Flow, help, monitor};
+use super::{Context, Error, Flow, Progress, help, monitor};
 use crate::resp::request::{Request, parse_integer};
 
 /// The script as it is sent by whom: the first argument is published to each of the others as a channel.
@@ -268,6 +268,7 @@ fn exists(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error
     context.reply().array(request.len() - 2);
     for_each_argument(context, request, 2, DIGESTS_PER_STEP, |context, digest| {
         context.reply().integer(i64::from(Script::with_digest(digest).is_some()));
+        Progress::Done
     })
 }
 

@@ -113,6 +113,7 @@ fn subscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> Res
     check_subscriptions(context, request, kind)?;
     for_each_argument(context, request, 1, NAMES_PER_TURN, move |context, name| {
         subscribe_one(context, name, kind);
+        Progress::Done
     })
 }
 
@@ -181,8 +182,12 @@ fn unsubscribe(context: &mut Context<'_>, request: Request<'_>, kind: Kind) -> R
     if request.len() > 1 {
         return for_each_argument(context, request, 1, NAMES_PER_TURN, move |context, name| {
             context.session.unsubscribe(context.broker, context.now, kind, name);
+            if kind == Kind::Channel && presence::finish_unsubscribe(context, name) != Progress::Done {
+                return Progress::Yield;
+            }
             let count = context.session.confirmed_count(kind);
             write_unsubscribed(context, kind, Some(name), count);
+            Progress::Done
         });
     }
     if context.session.subscriptions(kind) == 0 {

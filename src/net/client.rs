@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::Shared;
-use super::output::Output;
+use super::output::{Output, Source};
 use crate::broker::clients::{Client, Mark};
 use crate::broker::session::Session;
 use crate::broker::stats::Counter;
@@ -179,8 +179,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stats.add(client.id, Counter::MessagesDelivered, frames);
             more
         };
-        let flushed =
-            output.poll_flush(stream, &client.outbox, &shared.clock, task, fetch, &shared.turns, count);
+        let source = Source { outbox: &client.outbox, clock: &shared.clock, turns: &shared.turns };
+        let flushed = output.poll_flush(stream, source, task, fetch, count);
         if output.waits() {
             shared.flush.notify_one();
         }

@@ -31,21 +31,27 @@ pub(super) struct Output {
     waits: bool,
 }
 
+/// What there is to write, and what it takes to know when.
+pub(super) struct Source<'a> {
+    pub(super) outbox: &'a Outbox,
+    pub(super) clock: &'a Clock,
+    /// Of those who fetch.
+    pub(super) turns: &'a Turns,
+}
+
 impl Output {
     /// Writes until the outbox is empty or the socket is full. `fetch` appends a piece of what is kept elsewhere, if there
     /// is any, and returns whether there is another one. Where others wait for their turn to fetch, or there is very much,
     /// it waits in their line.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
-        outbox: &Outbox,
-        clock: &Clock,
+        source: Source<'_>,
         task: &mut Context<'_>,
         mut fetch: impl FnMut(&mut Batch) -> bool,
-        turns: &Turns,
         mut count: impl FnMut(usize),
     ) -> Poll<io::Result<Taken>> {
+        let Source { outbox, turns, .. } = source;
         let is_its_turn = std::mem::take(&mut self.waits) || turns.is_empty();
         let mut fetches = if is_its_turn { FETCHES_PER_TURN } else { 0 };
         loop {
@@ -54,7 +60,7 @@ impl Output {
                 self.boundary = None;
                 // What an encrypted stream holds back; a socket does nothing of the kind.
                 if Pin::new(&mut *stream).poll_flush(task)?.is_pending() {
-                    return self.blocked(outbox, clock, task);
+                    return self.blocked(&source, task);
                 }
                 match outbox.take(&mut self.batch, task.waker()) {
                     Taken::Output => {}
@@ -81,13 +87,13 @@ impl Output {
             }
             match self.poll_write(stream, task) {
                 Poll::Ready(result) => count(result?),
-                Poll::Pending => return self.blocked(outbox, clock, task),
+                Poll::Pending => return self.blocked(&source, task),
             }
         }
     }
 
-    fn blocked(&self, outbox: &Outbox, clock: &Clock, task: &Context<'_>) -> Poll<io::Result<Taken>> {
-        match outbox.blocked(self.unwritten(), task.waker(), clock.now()) {
+    fn blocked(&self, source: &Source<'_>, task: &Context<'_>) -> Poll<io::Result<Taken>> {
+        match source.outbox.blocked(self.unwritten(), task.waker(), source.clock.now()) {
             Some(reason) => Poll::Ready(Ok(Taken::Closed(reason))),
             None => Poll::Pending,
         }

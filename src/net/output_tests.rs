@@ -95,7 +95,8 @@ impl Owner {
             !pieces.is_empty()
         };
         let mut context = Context::from_waker(&waker);
-        match output.poll_flush(socket, outbox, clock, &mut context, fetch, turns, |_| ()) {
+        let source = Source { outbox, clock, turns };
+        match output.poll_flush(socket, source, &mut context, fetch, |_| ()) {
             Poll::Ready(taken) => Some(taken.unwrap()),
             Poll::Pending => None,
         }
@@ -181,7 +182,8 @@ fn a_promise_of_more_without_a_piece_is_no_busy_loop() {
         true
     };
     let mut context = Context::from_waker(waker);
-    let polled = output.poll_flush(socket, outbox, clock, &mut context, fetch, turns, |_| ());
+    let source = Source { outbox, clock, turns };
+    let polled = output.poll_flush(socket, source, &mut context, fetch, |_| ());
     assert!(matches!(polled, Poll::Ready(Ok(Taken::Nothing))));
     assert_eq!(asked, 1);
 }

@@ -92,6 +92,7 @@ impl Presence {
             self.replica.remove(now.monotonic_ms(), name);
             self.counts.dropped += 1;
             self.settle(now, name, Reason::NodeDown);
+            self.note_end(name);
         } else if matches!(name.subject(), Subject::End(_)) {
             // It is looked at by itself, not when one of the entries goes that it covers.
             self.may_drop(name);
@@ -109,6 +110,7 @@ impl Presence {
         if let Some(copy) = copy {
             self.counts.outlived += 1;
             self.replica.put(now.monotonic_ms(), name.clone(), copy);
+            self.note_end(name);
             self.may_drop(name);
         }
     }
@@ -152,6 +154,20 @@ impl Presence {
             .any(|other| other.stamp() >= stamp);
         (!known && named.ended == Some(stamp) && !named.covered.is_empty())
             .then(|| Content::End(stamp).into())
+    }
+
+    /// An entry was put into this instance's log, or dropped from it: if it is the end of a session, that is remembered for as
+    /// long as it stands there.
+    pub(super) fn note_end(&mut self, name: &Name) {
+        let Subject::End(session) = name.subject() else { return };
+        let own = self.replica.log(self.replica.me());
+        let tells_end = own.is_some_and(|log| log.get(name).is_some());
+        if let Some(id) = self.sessions.find_named(session)
+            && let Some(named) = self.sessions.named_mut(id)
+        {
+            named.tells_end = tells_end;
+            self.forget_if_over(id);
+        }
     }
 
     fn is_useless(&self, now: Now, name: &Name) -> bool {

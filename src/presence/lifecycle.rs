@@ -39,7 +39,7 @@ impl Presence {
         let was_last = named.holders.is_empty();
         self.let_go(now, id);
         if how == Detach::Named && was_last {
-            self.end(now, session);
+            self.end_anyway(now, session);
         }
     }
 
@@ -75,18 +75,33 @@ impl Presence {
     }
 
     /// Ends a session. Returns how many members were shown; [`Presence::is_settled`] says when they are gone.
-    pub fn end(&mut self, now: Now, session: &str) -> usize {
-        let known = self.sessions.find_named(session);
-        if known.is_none() && (self.is_alone() || self.check_room_for_sessions(1).is_err()) {
-            return 0;
+    ///
+    /// # Errors
+    /// It is not known here, but may be elsewhere, and there are too many sessions to remember that it has ended. One that is
+    /// known can always be ended.
+    pub fn end(&mut self, now: Now, session: &str) -> Result<usize, Refusal> {
+        match self.sessions.find_named(session) {
+            Some(_) => {}
+            None if self.is_alone() => return Ok(0),
+            None => self.check_room_for_sessions(1)?,
         }
+        Ok(self.end_anyway(now, session))
+    }
+
+    /// The same, also if there are too many.
+    fn end_anyway(&mut self, now: Now, session: &str) -> usize {
+        let (is_alone, stamp) = (self.is_alone(), self.clock.stamp(now.unix_ms()));
         let id = self.named_session(session);
-        let shown = self.sessions.get(id).map_or(0, |session| session.members.shown());
-        let stamp = self.clock.stamp(now.unix_ms());
-        let name = Name::of_end(session.into());
-        self.replica.put(now.monotonic_ms(), name.clone(), Content::End(stamp).into());
+        let members = self.sessions.get(id).map(|session| &session.members);
+        let (shown, is_empty) = members.map_or((0, true), |members| (members.shown(), members.is_empty()));
+        // Others are told, who may know members of it, and until all have heard of it, it counts as a session.
+        if !(is_empty && is_alone) {
+            let name = Name::of_end(session.into());
+            self.replica.put(now.monotonic_ms(), name.clone(), Content::End(stamp).into());
+            self.note_end(&name);
+            self.may_drop(&name);
+        }
         self.learn_end(now, id, stamp, true);
-        self.may_drop(&name);
         shown
     }
 
@@ -133,7 +148,7 @@ impl Presence {
             && named.holders.is_empty()
         {
             // There is nothing to come back to, and nothing whose grace runs.
-            (named.liveness, named.was_held) = (Liveness::Over, false);
+            (named.liveness, named.was_held, named.grace_ms) = (Liveness::Over, false, None);
             self.plan(now, id);
         }
         self.settle_all(id);

@@ -1,8 +1,10 @@
 //! The rules by which sessions live.
 
+use std::time::Duration;
+
 use super::*;
-use crate::presence::Counts;
 use crate::presence::world::{World, member};
+use crate::presence::{Counts, Settings};
 
 #[test]
 fn a_session_that_comes_back_elsewhere_in_time_shows_nothing() {
@@ -65,7 +67,7 @@ fn an_end_covers_all_that_was_tracked_anywhere() {
         }
     }
     world.pass(500);
-    assert_eq!(world.at(2, |machine, now| machine.end(now, "s")), 30);
+    assert_eq!(world.at(2, |machine, now| machine.end(now, "s")), Ok(30));
     assert_eq!(world.views[2].len(), 0);
     world.track(2, member("t", "again", "s", ""), "{}");
     world.pass(30_000);
@@ -82,13 +84,69 @@ fn an_end_covers_all_that_was_tracked_anywhere() {
 }
 
 #[test]
+fn ends_that_others_have_not_heard_of_count_as_sessions() {
+    let mut world = World::new(2);
+    let settings = Settings { sessions_max: 3, ..*world.machine(0).settings() };
+    world.machine(0).set_settings(settings);
+    let sessions = |world: &mut World| world.machine(0).counts().sessions;
+    let end = |world: &mut World, name: &str| world.at(0, |machine, now| machine.end(now, name));
+    world.track(0, member("t", "ann", "known", ""), "{}");
+    world.pass(500);
+    world.split(0, 1);
+    for name in ["never seen", "nor this", "nor this"] {
+        assert_eq!(end(&mut world, name), Ok(0));
+    }
+    assert_eq!(end(&mut world, "one too many"), Err(Refusal::TooManySessions(3)));
+    assert_eq!(end(&mut world, "known"), Ok(1), "one that is known can always be ended");
+    assert_eq!(end(&mut world, "known"), Ok(0));
+    let touched = world.at(0, |machine, now| machine.touch(now, "new", 1_000, None));
+    assert_eq!((touched, sessions(&mut world)), (Err(Refusal::TooManySessions(3)), 3));
+    world.heal(0, 1);
+    world.pass(5_000);
+    assert_eq!(world.views[1].len(), 0);
+    let machine = world.machine(0);
+    let own = machine.replica().log(machine.replica().me()).unwrap().len();
+    assert_eq!((own, sessions(&mut world)), (0, 0), "nothing is left");
+    assert_eq!(end(&mut world, "another"), Ok(0));
+}
+
+#[test]
+fn an_end_covers_what_is_learned_of_later() {
+    let mut world = World::new(2);
+    world.split(0, 1);
+    world.track(1, member("t", "ann", "s", ""), "{}");
+    world.pass(1_000);
+    assert_eq!(world.at(0, |machine, now| machine.end(now, "s")), Ok(0));
+    world.heal(0, 1);
+    world.pass(1_000);
+    assert_eq!(world.take_told(1), ["+t/ann/s/", "-t/ann/s/ untrack"]);
+    assert_eq!(world.take_told(0), [""; 0]);
+}
+
+#[test]
+fn one_that_is_alone_forgets_at_once_what_was_ended() {
+    let mut world = World::new(1);
+    let machine = world.machines[0].as_mut().unwrap();
+    let settings = Settings { sessions_max: 1, ..*machine.settings() };
+    machine.set_settings(settings);
+    let now = Now { monotonic: Duration::from_secs(1), unix: Duration::from_secs(1_700_000_000) };
+    for name in ["a", "b"] {
+        assert_eq!(machine.touch(now, name, 1_000, None), Ok(false));
+        assert_eq!(machine.end(now, name), Ok(0));
+        assert_eq!(machine.counts().sessions, 0);
+    }
+    assert_eq!(machine.end(now, "never seen"), Ok(0));
+    assert_eq!(machine.counts().sessions, 0);
+}
+
+#[test]
 fn what_was_ended_is_not_resumed() {
     let mut world = World::new(1);
     let touch = |world: &mut World| world.at(0, |machine, now| machine.touch(now, "s", 2_000, None)).unwrap();
     assert!(!touch(&mut world));
     assert!(touch(&mut world));
     world.track(0, member("t", "ann", "s", ""), "{}");
-    assert_eq!(world.at(0, |machine, now| machine.end(now, "s")), 1);
+    assert_eq!(world.at(0, |machine, now| machine.end(now, "s")), Ok(1));
     assert_eq!(world.machine(0).counts().sessions, 0);
     assert!(!touch(&mut world));
 }

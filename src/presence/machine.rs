@@ -33,7 +33,7 @@ pub struct Settings {
     pub members_per_session_max: usize,
     /// Members that this instance knows.
     pub members_max: usize,
-    /// Named sessions that this instance knows.
+    /// Named sessions that this instance knows, or has ended a moment ago.
     pub sessions_max: usize,
     /// Those of the replicated map.
     pub replica: crdt::Settings,
@@ -59,7 +59,7 @@ pub struct Counts {
     pub members: usize,
     /// Members that some record knows.
     pub known_members: usize,
-    /// Named sessions.
+    /// Named sessions, those included of which others are still told that they have ended.
     pub sessions: usize,
     /// Entries of others that were copied so that they stay.
     pub adopted: u64,

@@ -53,6 +53,8 @@ pub(super) struct Named {
     pub(super) owes_news: bool,
     /// The highest end that is known.
     pub(super) ended: Option<Stamp>,
+    /// This instance's own log tells others that it was ended.
+    pub(super) tells_end: bool,
     /// Slots of members of which a record holds an entry that the end covers.
     pub(super) covered: BTreeSet<u32>,
     /// All its members are being looked at again.
@@ -107,7 +109,11 @@ impl Session {
     fn is_over(&self) -> bool {
         let idle = |named: &Named| {
             let held = named.own.is_some() || !named.holders.is_empty();
-            !held && !named.is_busy() && !named.tells && !matches!(named.liveness, Liveness::Grace(_))
+            !held
+                && !named.is_busy()
+                && !named.tells
+                && !named.tells_end
+                && !matches!(named.liveness, Liveness::Grace(_))
         };
         self.members.is_empty() && self.named.as_deref().is_none_or(idle)
     }

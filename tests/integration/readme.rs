@@ -7,15 +7,13 @@
 //! Its programs are run in `clients/readme.rs`.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::Command;
 
 use hereabouts::command::table;
 use hereabouts::config::{Config, options};
 
-use crate::support::{DEADLINE, Server, differs_from_oracle, installed};
+use crate::support::{Running, Server, differs_from_oracle, installed};
 
 const README: &str = include_str!("../../README.md");
 
@@ -93,69 +91,32 @@ impl Refs {
     }
 }
 
-/// A command that is running, whose output is read line by line.
-struct Running {
-    process: Child,
-    lines: Receiver<String>,
+/// Starts a command, for which `hereabouts` is our binary, and redis-cli talks to this server and prints what it prints on a
+/// terminal.
+fn start(command: &str, port: u16) -> Running {
+    let binary = Path::new(env!("CARGO_BIN_EXE_hereabouts")).parent().expect("a directory");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let command = command.replace("redis-cli", &format!("redis-cli -p {port} --no-raw"));
+    // A single command takes the shell's place, so that to end the one is to end the other.
+    let exec = if command.contains('|') { "" } else { "exec " };
+    let mut shell = Command::new("sh");
+    shell.env("PATH", format!("{}:{path}", binary.display()));
+    Running::start(shell.arg("-c").arg(format!("exec 2>&1; {exec}{command}")))
 }
 
-impl Running {
-    /// `hereabouts` is our binary, redis-cli talks to this server and prints what it prints on a terminal.
-    fn start(command: &str, port: u16) -> Running {
-        let binary = Path::new(env!("CARGO_BIN_EXE_hereabouts")).parent().expect("a directory");
-        let path = std::env::var("PATH").unwrap_or_default();
-        let command = command.replace("redis-cli", &format!("redis-cli -p {port} --no-raw"));
-        // A single command takes the shell's place, so that to end the one is to end the other.
-        let exec = if command.contains('|') { "" } else { "exec " };
-        let mut process = Command::new("sh")
-            .env("PATH", format!("{}:{path}", binary.display()))
-            .arg("-c")
-            .arg(format!("exec 2>&1; {exec}{command}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("start a shell");
-        let stdout = BufReader::new(process.stdout.take().expect("stdout"));
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            let mut lines = stdout.lines().map_while(Result::ok).filter_map(|line| shown(&line));
-            // Nobody listens any more when a test has failed.
-            let _ = lines.try_for_each(|line| sender.send(line));
-        });
-        Running { process, lines }
-    }
-
-    /// The next lines: so many of them, or as many as come before the end.
-    #[track_caller]
-    fn next(&self, count: usize) -> Vec<String> {
-        let line = || match self.lines.recv_timeout(DEADLINE) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => {
-                panic!("another line, or the end, did not come in {DEADLINE:?}")
-            }
-        };
-        std::iter::from_fn(line).take(count).collect()
-    }
-
-    /// Ends it, and fails if it printed more than was asked for.
-    #[track_caller]
-    fn end(mut self) {
-        self.kill();
-        let rest = self.next(usize::MAX);
-        assert!(rest.is_empty(), "it prints more than README.md says: {rest:?}");
-    }
-
-    fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// The next lines: so many of them, or as many as come before the end.
+#[track_caller]
+fn next(command: &Running, count: usize) -> Vec<String> {
+    let lines = std::iter::from_fn(|| command.line());
+    lines.filter_map(|line| shown(&line)).take(count).collect()
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
-    }
+/// Ends a command, and fails if it printed more than was asked for.
+#[track_caller]
+fn end(mut command: Running) {
+    command.kill();
+    let rest = next(&command, usize::MAX);
+    assert!(rest.is_empty(), "it prints more than README.md says: {rest:?}");
 }
 
 fn run(steps: &[Step]) {
@@ -165,15 +126,15 @@ fn run(steps: &[Step]) {
     for step in steps {
         let expected: Vec<String> = step.expected.iter().filter_map(|line| shown(line)).collect();
         let actual = match &step.command {
-            None => subscriber.as_ref().expect("a subscriber above it").next(expected.len()),
+            None => next(subscriber.as_ref().expect("a subscriber above it"), expected.len()),
             Some(command) => {
-                let running = Running::start(command, server.port);
+                let running = start(command, server.port);
                 if command.split(' ').any(|word| word.ends_with("subscribe")) {
-                    let lines = running.next(expected.len());
-                    subscriber.replace(running).into_iter().for_each(Running::end);
+                    let lines = next(&running, expected.len());
+                    subscriber.replace(running).into_iter().for_each(end);
                     lines
                 } else {
-                    running.next(usize::MAX)
+                    next(&running, usize::MAX)
                 }
             }
         };
@@ -181,7 +142,7 @@ fn run(steps: &[Step]) {
         let expected: Vec<_> = expected.iter().map(|line| read.number(line)).collect();
         assert_eq!(actual, expected, "README.md:{}", step.line);
     }
-    subscriber.into_iter().for_each(Running::end);
+    subscriber.into_iter().for_each(end);
 }
 
 #[test]

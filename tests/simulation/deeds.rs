@@ -269,7 +269,10 @@ impl World {
         let before =
             self.truth.of_session(&session).filter(|name| self.shown(instance, name).is_some()).count();
         let now = self.net.clocks(instance);
-        let shown = self.machine(instance).end(now, &session);
+        let shown = self
+            .machine(instance)
+            .end(now, &session)
+            .map_err(|why| format!("END of {session} at {instance}: {why:?}"))?;
         self.net.reached.note("ends", 1);
         if shown != before {
             return Err(format!("END of {session} at {instance}: {shown}, shown were {before}"));

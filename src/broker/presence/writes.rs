@@ -168,7 +168,10 @@ impl Presence {
     }
 
     /// Ends a session. Returns how many members it had, which leave by [`Presence::continue_end`]. (PRESENCE.END.)
-    pub fn end(&self, now: Now, session: &str) -> usize {
+    ///
+    /// # Errors
+    /// There are too many sessions to remember the end of one that is not known.
+    pub fn end(&self, now: Now, session: &str) -> Result<usize, Refusal> {
         let mut machine = self.machine();
         let members = machine.end(now, session);
         self.drain(now, &mut machine);

@@ -4,7 +4,6 @@
 //! once each.
 
 use crate::broker::presence::{Target, Whose};
-
 use crate::command::{Context, Error, PresenceError};
 use crate::config::Config;
 use crate::glob;

@@ -5,7 +5,6 @@
 use std::ops::ControlFlow;
 
 use super::arguments::{Name, Pattern, Word, Words, cursor};
-
 use crate::command::{Context, Error, Flow, PresenceError, Progress, Resume, resume_now};
 use crate::presence::Version;
 use crate::presence::payload::{append_key, append_meta};
@@ -60,7 +59,8 @@ impl Listed {
         }
     }
 
-    fn write(mut self, reply: &mut Reply<'_>) {
+    /// Ends it and replies with it.
+    fn write(&mut self, reply: &mut Reply<'_>) {
         match self.form {
             Form::Map(_) => {
                 reply.map(self.keys);
@@ -133,8 +133,7 @@ impl Resume for ListRest {
             match next {
                 Some(next) => self.next = next,
                 None => {
-                    let listed = std::mem::replace(&mut self.listed, Listed::new(Form::Json));
-                    listed.write(&mut context.reply());
+                    self.listed.write(&mut context.reply());
                     return Ok(Progress::Done);
                 }
             }
@@ -207,11 +206,10 @@ impl Resume for ScanRest {
             context.workspace.spend(1);
             self.next = next.unwrap_or(0);
             if next.is_none() || self.left == 0 || self.listed.encoded.len() >= bytes_most {
-                let listed = std::mem::replace(&mut self.listed, Listed::new(Form::Json));
                 let mut reply = context.reply();
                 reply.array(2);
                 reply.bulk(self.next.to_string().as_bytes());
-                listed.write(&mut reply);
+                self.listed.write(&mut reply);
                 return Ok(Progress::Done);
             }
         }

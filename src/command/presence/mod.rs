@@ -9,7 +9,7 @@ mod lists;
 mod topics;
 mod writes;
 
-pub(super) use channels::check_channels;
+pub(super) use channels::{check_channels, finish_unsubscribe};
 
 use super::Flow;
 use super::help::help_about;

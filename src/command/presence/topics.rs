@@ -4,7 +4,6 @@
 
 use super::arguments::{Name, Pattern, Word, Words, cursor};
 use crate::broker::presence::Cursor;
-
 use crate::command::pubsub::names_per_step;
 use crate::command::{Context, Error, Flow, PresenceError, Progress, Resume, resume_now};
 use crate::presence::Count;

@@ -4,7 +4,6 @@
 
 use super::arguments::{Name, Word, Words, invalid, is_meta, meta};
 use crate::broker::presence::{Limits, Whose};
-
 use crate::command::{Context, Error, Flow, PresenceError, Progress, Resume, resume_now};
 use crate::presence::{MetaChange, Refusal, Removal, Stamp};
 use crate::resp::request::Request;
@@ -110,7 +109,7 @@ pub(super) fn touch(context: &mut Context<'_>, request: Request<'_>) -> Result<F
 
 pub(super) fn end(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error> {
     let session = Name::Session.read(context, request.argument(1))?;
-    let members = context.broker.presence.end(context.now, session);
+    let members = context.broker.presence.end(context.now, session).map_err(refused)?;
     resume_now(context, EndRest { session: session.into(), members })
 }
 
@@ -122,14 +121,21 @@ struct EndRest {
 
 impl Resume for EndRest {
     fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
-        let presence = &context.broker.presence;
-        while !presence.continue_end(context.now, &self.session, MEMBERS_PER_STEP) {
-            context.workspace.spend(MEMBERS_PER_STEP);
-            if context.workspace.budget == 0 {
-                return Ok(Progress::Yield);
-            }
+        let progress = finish_end(context, &self.session);
+        if progress == Progress::Done {
+            context.reply().integer(self.members as i64);
         }
-        context.reply().integer(self.members as i64);
-        Ok(Progress::Done)
+        Ok(progress)
     }
+}
+
+/// Goes on until a session that may have been ended has no members any more.
+pub(super) fn finish_end(context: &mut Context<'_>, session: &str) -> Progress {
+    while !context.broker.presence.continue_end(context.now, session, MEMBERS_PER_STEP) {
+        context.workspace.spend(MEMBERS_PER_STEP);
+        if context.workspace.budget == 0 {
+            return Progress::Yield;
+        }
+    }
+    Progress::Done
 }

@@ -172,6 +172,7 @@ fn numsub(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) ->
         let mut reply = context.reply();
         reply.bulk(channel);
         reply.integer(subscribers as i64);
+        Progress::Done
     })
 }
 

@@ -81,7 +81,8 @@ pub(super) static SERVED: &[Row] = &[
         "number",
         "100000",
         field!(presence_sessions_max, NUMBER),
-        "Named sessions: an application server needs one.",
+        "Named sessions: an application server needs one. One that has ended counts as long as another instance, which may \
+         have members of it, has yet to hear of it.",
     ),
     Row::served(
         "presence-list-max",

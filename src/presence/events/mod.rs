@@ -122,6 +122,7 @@ impl Events {
     }
 
     /// Bytes of diffs and states that are kept, of states that are being taken only the last one.
+    #[cfg(test)]
     pub fn kept_bytes(&self) -> u64 {
         self.ring.bytes() + self.state.as_ref().map_or(0, |state| state.bytes)
     }

@@ -83,6 +83,7 @@ impl Ring {
     }
 
     /// Bytes of the diffs that are kept.
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> u64 {
         self.end - self.offset(self.first)
     }

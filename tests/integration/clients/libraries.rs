@@ -4,22 +4,18 @@
 
 use std::process::Command;
 
-use super::environment::{node_modules, python, rust_scripts, scripts};
-use super::script::run_script;
+use super::environment::{node_modules, python, rust_scripts};
+use super::script::{run_node, run_python, run_script};
 
 #[track_caller]
 fn redis_py(protocol: &str) {
-    let Some(python) = python() else { return };
-    run_script(Command::new(python).arg(scripts().join("python/redis_py.py")), protocol);
+    run_python(python(), "python/redis_py.py", &[], protocol);
 }
 
 /// `library` is a name in `package.json`.
 #[track_caller]
 fn node(library: &str, protocol: &str) {
-    let Some(modules) = node_modules() else { return };
-    let mut command = Command::new("node");
-    command.env("NODE_PATH", modules).arg(scripts().join("node/checks.cjs")).arg(library);
-    run_script(&mut command, protocol);
+    run_node(node_modules(), "node/checks.cjs", &[library], protocol);
 }
 
 /// `program` is in `tests/clients/rust/src/bin/`.

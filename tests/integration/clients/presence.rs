@@ -2,47 +2,32 @@
 //! are killed, a restart of the server, applications that are killed; and phoenix.js, which applies what a subscription brings.
 //! What exactly is in the scripts.
 
-use std::process::Command;
-
-use super::environment::{frameworks_modules, node_modules, python, scripts};
-use super::script::run_script;
+use super::environment::{frameworks_modules, node_modules, python};
+use super::script::{run_node, run_python};
 use crate::support::differs_from_oracle;
 
 const OURS: &str = "Redis does not know who is present";
 
 #[track_caller]
 fn redis_py(protocol: &str) {
-    let Some(python) = python() else { return };
-    if differs_from_oracle(OURS) {
-        return;
+    if !differs_from_oracle(OURS) {
+        run_python(python(), "python/presence.py", &[], protocol);
     }
-    let mut command = Command::new(python);
-    // Nothing is to be left beside the scripts.
-    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(scripts().join("python/presence.py"));
-    run_script(&mut command, protocol);
 }
 
 /// `library` is a name in `package.json`.
 #[track_caller]
 fn node(library: &str, protocol: &str) {
-    let Some(modules) = node_modules() else { return };
-    if differs_from_oracle(OURS) {
-        return;
+    if !differs_from_oracle(OURS) {
+        run_node(node_modules(), "node/presence.cjs", &[library], protocol);
     }
-    let mut command = Command::new("node");
-    command.env("NODE_PATH", modules).arg(scripts().join("node/presence.cjs")).arg(library);
-    run_script(&mut command, protocol);
 }
 
 #[track_caller]
 fn phoenix(protocol: &str) {
-    let Some(modules) = frameworks_modules() else { return };
-    if differs_from_oracle(OURS) {
-        return;
+    if !differs_from_oracle(OURS) {
+        run_node(frameworks_modules(), "frameworks/phoenix.cjs", &[], protocol);
     }
-    let mut command = Command::new("node");
-    command.env("NODE_PATH", modules).arg(scripts().join("frameworks/phoenix.cjs"));
-    run_script(&mut command, protocol);
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! README.md's programs do what it says, as they stand there but for the port: an application server in each language and what
 //! a browser runs.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Command;
 
 use super::environment::{frameworks_modules, python};
-use crate::support::{DEADLINE, Server, differs_from_oracle};
+use crate::support::{Running, Server, differs_from_oracle};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -21,53 +19,15 @@ fn program(language: &str, with: &str, port: u16) -> String {
     program.replace("6379", &port.to_string())
 }
 
-/// A program that is running, whose output is read line by line.
-struct Running {
-    process: Child,
-    lines: Receiver<String>,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Running {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("start the program");
-        let stdout = BufReader::new(process.stdout.take().expect("stdout"));
-        let mut stderr = process.stderr.take().expect("stderr");
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            let mut lines = stdout.lines().map_while(Result::ok);
-            // Nobody listens any more when a test has failed.
-            let _ = lines.try_for_each(|line| sender.send(line));
-        });
-        std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = stderr.read_to_end(&mut text);
-            eprintln!("{}", String::from_utf8_lossy(&text));
-        });
-        Running { process, lines }
-    }
-
-    /// Waits until it prints this line.
-    #[track_caller]
-    fn until(&self, expected: &str) {
-        loop {
-            match self.lines.recv_timeout(DEADLINE) {
-                Ok(line) if line == expected => return,
-                Ok(line) => println!("before {expected:?}: {line}"),
-                Err(error) => panic!("{expected:?} was not printed: {error}"),
-            }
+/// Waits until it prints this line.
+#[track_caller]
+fn until(program: &Running, expected: &str) {
+    loop {
+        let line = program.line().unwrap_or_else(|| panic!("it has ended and did not print {expected:?}"));
+        if line == expected {
+            return;
         }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
+        println!("before {expected:?}: {line}");
     }
 }
 
@@ -84,15 +44,15 @@ fn its_programs_show_who_is_there() {
         Running::start(&mut command)
     };
     let browser = node("phoenix");
-    browser.until("");
+    until(&browser, "");
     let mut in_python =
         Running::start(Command::new(python).arg("-c").arg(program("python", "", server.port)));
-    browser.until("ada (1), bob (1)");
+    until(&browser, "ada (1), bob (1)");
     let mut in_node = node("randomUUID");
-    browser.until("ada (2), bob (2)");
+    until(&browser, "ada (2), bob (2)");
 
     server.restart();
-    browser.until("ada (2), bob (2)");
+    until(&browser, "ada (2), bob (2)");
     let mut client = server.client();
     client.call("PRESENCE.COUNT lobby", "*1\r\n*2\r\n:2\r\n:4\r\n");
     let metas = client.ask("PRESENCE.GET lobby ada");
@@ -104,7 +64,7 @@ fn its_programs_show_who_is_there() {
 
     client.call("CONFIG SET presence-grace 100", "+OK\r\n");
     in_python.kill();
-    browser.until("ada (1), bob (1)");
+    until(&browser, "ada (1), bob (1)");
     in_node.kill();
-    browser.until("");
+    until(&browser, "");
 }

@@ -4,14 +4,35 @@
 //! answer is `restarted`. It succeeds when its exit code is 0.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use super::environment::scripts;
 use crate::support::Server;
 
 /// How long a script may take, many times what it does; each of its waits has an end of its own.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Runs a script with this Python, if there is one; `words` are its first arguments.
+#[track_caller]
+pub(super) fn run_python(python: Option<PathBuf>, script: &str, words: &[&str], protocol: &str) {
+    let Some(python) = python else { return };
+    let mut command = Command::new(python);
+    // Nothing is to be left beside the scripts.
+    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(scripts().join(script)).args(words);
+    run_script(&mut command, protocol);
+}
+
+/// Runs a script with Node and the libraries in this directory, if there are any; `words` are its first arguments.
+#[track_caller]
+pub(super) fn run_node(modules: Option<PathBuf>, script: &str, words: &[&str], protocol: &str) {
+    let Some(modules) = modules else { return };
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", modules).arg(scripts().join(script)).args(words);
+    run_script(&mut command, protocol);
+}
 
 /// Runs a script against a server of its own; the arguments that follow are the port and the protocol.
 #[track_caller]

@@ -1,19 +1,15 @@
 //! redis-cli at a pseudo-terminal: prompt, hints, subscribed mode, Ctrl-C, what it does when its connection breaks. The
 //! script needs a library of Python's.
 
-use std::process::Command;
-
-use super::environment::{python, scripts};
-use super::script::run_script;
+use super::environment::python;
+use super::script::run_python;
 use crate::support::installed;
 
 #[track_caller]
 fn redis_cli(protocol: &str) {
-    if !installed("redis-cli") {
-        return;
+    if installed("redis-cli") {
+        run_python(python(), "python/redis_cli.py", &[], protocol);
     }
-    let Some(python) = python() else { return };
-    run_script(Command::new(python).arg(scripts().join("python/redis_cli.py")), protocol);
 }
 
 #[test]

@@ -3,18 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use super::environment::{
     RUST_TESTS, as_redis_server, cargo, output, python, redis_py_source, rust_crate, scripts,
 };
-use super::script::run_script;
+use super::script::run_python;
 
 #[track_caller]
 fn redis_py(protocol: &str) {
-    let (Some(python), Some(source)) = (python(), redis_py_source()) else { return };
-    let mut command = Command::new(python);
-    run_script(command.arg(scripts().join("python/redis_py_tests.py")).arg(source), protocol);
+    let Some(source) = redis_py_source() else { return };
+    let source = source.to_str().expect("text");
+    run_python(python(), "python/redis_py_tests.py", &[source], protocol);
 }
 
 /// They start a server for each test: whatever is called `redis-server`.

@@ -150,9 +150,38 @@ fn who_unsubscribes_by_name_ends_a_session_that_nobody_else_holds() {
             client.command(&format!("UNSUBSCRIBE {SESSION}"));
             client.expect_confirmation("unsubscribe", SESSION, 0);
         }
-        eventually("the member leaves", || members(server) == 0);
+        assert_eq!(members(server), 0);
         attach(&mut first, 0, false);
         first.expect_nothing_more();
+    });
+}
+
+#[test]
+fn who_is_told_that_it_has_unsubscribed_by_name_finds_no_members() {
+    if differs_from_oracle(super::OURS) {
+        return;
+    }
+    const MEMBERS: usize = 5000;
+    both_protocols_with(PATIENT, |server, protocol| {
+        let mut client = server.speaking(protocol);
+        // Who is subscribed begins none in RESP2.
+        for in_transaction in [false, protocol == Protocol::Resp3] {
+            let tracks = (0..MEMBERS).map(|key| format!("PRESENCE.TRACK lobby {key} SESSION s\r\n"));
+            client.send(tracks.collect::<String>());
+            (0..MEMBERS).for_each(|_| drop(client.value()));
+            attach(&mut client, MEMBERS, false);
+            let leave = format!("UNSUBSCRIBE other {SESSION} another\r\nPRESENCE.LIST lobby\r\n");
+            if in_transaction {
+                client.send(format!("MULTI\r\n{leave}EXEC\r\n"));
+                client.expect("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n");
+            } else {
+                client.send(leave);
+            }
+            client.expect_confirmation("unsubscribe", "other", 1);
+            client.expect_confirmation("unsubscribe", SESSION, 0);
+            client.expect_confirmation("unsubscribe", "another", 0);
+            client.expect(super::listed(protocol, &[]));
+        }
     });
 }
 
