@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hereabouts::crdt::{Owner, Standing};
-use hereabouts::presence::{Name, Presence, Stamp};
+use hereabouts::presence::{Entry, Name, Presence, Stamp};
 
 use crate::network::Machine;
 use crate::presence_world::{World, own_log};
@@ -48,6 +48,11 @@ impl World {
             return Ok(());
         }
         let last = self.truth.last(name);
+        let shown_stamp = self.views[0].shown.get(name).map(Entry::stamp);
+        if shown_stamp.is_some_and(|stamp| last.iter().any(|last| self.was_alone(name, stamp, last.stamp))) {
+            self.net.reached.note("written where nobody knew of it", 1);
+            return Ok(());
+        }
         let dead_since = self.dead_since(session);
         Err(format!("all show {shown:?} of {}, over since {dead_since:?}, not {last:?}", brief(name)))
     }

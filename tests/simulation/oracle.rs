@@ -257,7 +257,7 @@ impl World {
 
     /// The instance that wrote the newer version had not heard that the other one's had started, cut off from it: it does not
     /// wait for it, and drops what only that one would need.
-    fn was_alone(&self, name: &Name, older: Stamp, newer: Stamp) -> bool {
+    pub(crate) fn was_alone(&self, name: &Name, older: Stamp, newer: Stamp) -> bool {
         let find = |stamp: Stamp| self.truth.about(name).find(|write| write.stamp == stamp);
         let (Some(older), Some(newer)) = (find(older), find(newer)) else { return false };
         !self.net.had_met((newer.instance, newer.life), (older.instance, older.life), newer.at)
