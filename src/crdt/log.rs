@@ -151,6 +151,17 @@ impl<K: Key, V: Value> Log<K, V> {
         self.find(self.hash_of(key), key).and_then(|at| self.live_at(at))
     }
 
+    /// Places of keys end here; some have none.
+    pub fn end(&self) -> u32 {
+        self.slots.end()
+    }
+
+    /// The key at this place, which it keeps for as long as it is here.
+    pub fn key_at(&self, place: u32) -> Option<&K> {
+        let slot = self.slots.get(place)?.as_ref()?;
+        slot.value.as_ref().map(|_| &slot.key)
+    }
+
     /// The live entries, in the order in which they were put.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let next = |at: u32| (at != NONE).then(|| self.at(at));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::Reason;
 use super::entry::{Entry, State};
 use super::machine::Presence;
-use super::name::{Name, SessionName};
+use super::name::{Name, SessionName, Subject};
 use super::sessions::SessionId;
 use super::stamp::Stamp;
 use crate::crdt::{Key, Owner};
@@ -23,7 +23,7 @@ pub(super) enum Job {
     /// A connection has ended: its members leave.
     Close { session: SessionId, name: SessionName, next: u32 },
     /// Another instance counts, or does not any more: look at all that it holds.
-    Owner { owner: Owner, session: SessionId, next: u32 },
+    Owner { owner: Owner, next: u32 },
     /// Entries that nobody needs.
     Drop { names: BTreeMap<Name, u64> },
     /// The application is told that members may be lost, when nothing else is to be done for its session.
@@ -155,7 +155,7 @@ impl Presence {
                 let done = self.for_members(session, &mut next, budget, close);
                 (!done).then_some(Job::Close { session, name, next })
             }
-            Job::Owner { owner, session, next } => self.run_owner(now, owner, session, next, budget),
+            Job::Owner { owner, next } => self.run_owner(now, owner, next, budget),
             Job::Drop { mut names } => {
                 while *budget > 0 {
                     *budget -= 1;
@@ -221,33 +221,24 @@ impl Presence {
         self.settle(now, name, Reason::Lost);
     }
 
-    fn run_owner(
-        &mut self,
-        now: Now,
-        owner: Owner,
-        mut session: SessionId,
-        mut next: u32,
-        budget: &mut usize,
-    ) -> Option<Job> {
-        while session < self.sessions.end() {
-            if *budget == 0 {
-                return Some(Job::Owner { owner, session, next });
-            }
+    fn run_owner(&mut self, now: Now, owner: Owner, mut next: u32, budget: &mut usize) -> Option<Job> {
+        while *budget > 0 {
             *budget -= 1;
-            if next == 0 {
-                self.reconsider(now, session);
-            }
-            let settle = |presence: &mut Presence, name: &Name| {
-                if presence.replica.log(owner).is_some_and(|log| log.get(name).is_some()) {
-                    presence.settle(now, name, Reason::NodeDown);
+            let log = self.replica.log(owner).filter(|log| next < log.end())?;
+            let name = log.key_at(next).cloned();
+            next += 1;
+            let Some(name) = name else { continue };
+            match name.subject() {
+                Subject::Member(_) => self.settle(now, &name, Reason::NodeDown),
+                Subject::Session(session) => {
+                    if let Some(id) = self.sessions.find_named(session) {
+                        self.reconsider(now, id);
+                    }
                 }
-            };
-            if !self.for_members(session, &mut next, budget, settle) {
-                return Some(Job::Owner { owner, session, next });
+                Subject::End(_) => {}
             }
-            (session, next) = (session + 1, 0);
         }
-        None
+        Some(Job::Owner { owner, next })
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) const FAR_AHEAD_MS: i64 = 60_000;
 const TIMERS_AT_ONCE: usize = 256;
 
 /// How another instance is seen.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct OwnerView {
     /// It is up and has caught up.
     shown: bool,
@@ -224,12 +224,15 @@ impl Presence {
         let due = view.hide_at.filter(|hide_at| *hide_at > now.monotonic_ms());
         self.timers.set(Timer::Owner(owner), before.hide_at, due);
         self.owners.insert(owner, view);
-        self.look_at(owner);
+        // The timer may have been about to fire.
+        if view != before || view.hide_at != due {
+            self.look_at(owner);
+        }
     }
 
     /// Looks again at everything that an owner holds.
     fn look_at(&mut self, owner: Owner) {
-        self.jobs.push_back(Job::Owner { owner, session: 0, next: 0 });
+        self.jobs.push_back(Job::Owner { owner, next: 0 });
     }
 
     fn observe(&mut self, now: Now, stamp: Stamp) {
