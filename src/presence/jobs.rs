@@ -9,7 +9,7 @@ use super::Reason;
 use super::entry::{Entry, State};
 use super::machine::Presence;
 use super::name::{Name, SessionName, Subject};
-use super::sessions::SessionId;
+use super::sessions::{News, SessionId};
 use super::stamp::Stamp;
 use crate::crdt::{Key, Owner};
 use crate::time::Now;
@@ -171,6 +171,7 @@ impl Presence {
                 }
                 named.tells = false;
                 if !named.clients.is_empty() {
+                    named.news = News::Told;
                     self.notify(session, None, false);
                 }
                 self.forget_if_over(session);

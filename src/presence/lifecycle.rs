@@ -6,7 +6,7 @@ use super::entry::{Attachment, Content, Entry};
 use super::jobs::Job;
 use super::machine::{Detach, Presence};
 use super::name::{Name, SessionName};
-use super::sessions::{Liveness, Named, SessionId};
+use super::sessions::{Liveness, Named, News, SessionId};
 use super::timers::Timer;
 use super::{Notice, Refusal};
 use crate::time::Now;
@@ -20,8 +20,7 @@ impl Presence {
         let id = self.named_session(session);
         let resumed = self.is_resumed(id);
         let Some(named) = self.sessions.named_mut(id) else { return };
-        // What it is told now may be lost with its connection: it is told again until it has done something about it.
-        named.owes_news = !resumed;
+        named.news = if resumed { News::None } else { News::Told };
         named.clients.insert(client);
         if named.own.is_none() {
             self.hold(now, id, 0, None);
@@ -64,7 +63,7 @@ impl Presence {
         };
         let resumed = self.is_resumed(id);
         let Some(named) = self.sessions.named_mut(id) else { return Ok(false) };
-        named.owes_news = false;
+        named.news = News::None;
         named.lease = Some(now.monotonic_ms().saturating_add(ttl_ms));
         // Of a lease only beginning and end are replicated, and what others must know of it.
         if named.own.is_none_or(|own| (own.ttl_ms, own.grace_ms) != (ttl_ms, grace_ms)) {
@@ -162,7 +161,7 @@ impl Presence {
         // Who has lost its instance may track one member at another before it opens the session there.
         named.keeps()
             && named.was_held
-            && !named.owes_news
+            && named.news == News::None
             && (session.members.shown() > 0 || session.members.is_empty())
     }
 
@@ -263,7 +262,7 @@ impl Presence {
         if session.members.is_empty() {
             return;
         }
-        named.owes_news = true;
+        named.news = News::Owed;
         named.gives_up = true;
         self.counts.given_up += 1;
         self.jobs.push_back(Job::GiveUp { session: id, next: 0, at: stamp });

@@ -14,7 +14,7 @@ use super::jobs::Job;
 use super::meta::Meta;
 use super::name::{Connection, Member, Name, SessionName};
 use super::replication::{FAR_AHEAD_MS, OwnerView};
-use super::sessions::{Liveness, SessionId, Sessions};
+use super::sessions::{Liveness, News, SessionId, Sessions};
 use super::stamp::{Clock, Stamp};
 use super::timers::Timers;
 use super::{Change, Fault, Notice, Reason, Refusal};
@@ -383,7 +383,9 @@ impl Presence {
     /// it has its grace anew.
     pub(super) fn session_used(&mut self, now: Now, id: SessionId) {
         let Some(named) = self.sessions.named_mut(id) else { return };
-        named.owes_news = false;
+        if named.news == News::Told {
+            named.news = News::None;
+        }
         if named.liveness != Liveness::Alive {
             named.liveness = Liveness::Grace(now.monotonic_ms());
             self.plan(now, id);

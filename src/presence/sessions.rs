@@ -28,6 +28,18 @@ pub(super) enum Liveness {
     Over,
 }
 
+/// How far an application is from knowing that members of its session were given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum News {
+    /// There is nothing to know.
+    #[default]
+    None,
+    /// It has not been told.
+    Owed,
+    /// It has been told, and has not tracked anything since: what it is told may be lost with its connection.
+    Told,
+}
+
 /// What only a named session has.
 #[derive(Default)]
 pub(super) struct Named {
@@ -49,8 +61,8 @@ pub(super) struct Named {
     pub(super) given_up: Option<Stamp>,
     /// Nor are those up to this one, since all that hold the session have given them up, and would not take them over.
     pub(super) given_up_by_all: Option<Stamp>,
-    /// Something was given up, and the application has not been told.
-    pub(super) owes_news: bool,
+    /// Whether the application must be told that something was given up.
+    pub(super) news: News,
     /// The highest end that is known.
     pub(super) ended: Option<Stamp>,
     /// This instance's own log tells others that it was ended.

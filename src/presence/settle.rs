@@ -8,7 +8,7 @@ use super::entry::{Entry, Rank, State, Version};
 use super::machine::Presence;
 use super::members::Slot;
 use super::name::{Member, Name};
-use super::sessions::{Liveness, Named, SessionId};
+use super::sessions::{Liveness, Named, News, SessionId};
 use super::stamp::Stamp;
 use super::{Change, Reason};
 use crate::crdt::Key;
@@ -209,7 +209,7 @@ impl Presence {
             && named.own.is_none()
         {
             // Whoever gave it up may have nobody to tell.
-            named.owes_news = true;
+            named.news = News::Owed;
         }
         if left != joined {
             self.count_by_node(left, joined);

@@ -179,8 +179,10 @@ impl World {
         if now - write.at < 3_000 || now < application.ended_at + 3_000 || application.away_since.is_some() {
             return Ok(());
         }
-        // It was told, and has yet to do something about it.
-        if application.tracks_again {
+        // It was told, and has yet to do something about it, or has done it where this instance cannot know.
+        let shown = self.views[index].shown.get(name).map(Entry::stamp);
+        let elsewhere = shown < Some(write.stamp) && !self.is_calm(index, write.instance);
+        if application.tracks_again || elsewhere {
             return Ok(());
         }
         let grace = application.least_grace();
