@@ -160,7 +160,10 @@ impl World {
                 // It was seen until its instance died, and is for some time after, unless that had said that it leaves.
                 let too_soon = resident.died_at.is_some_and(|died_at| self.net.now < died_at + DOWN_GRACE)
                     && resident.seen_by.contains(&index);
-                resident.has_left || !(too_soon || lives && self.is_calm(index, resident.instance))
+                // It may take longer to catch up than what was seen goes on to be seen.
+                let catches_up = self.late(index, resident.instance) > LATE;
+                let calm = self.is_calm(index, resident.instance) && !catches_up;
+                resident.has_left || !(too_soon || lives && calm)
             }
         };
         if right {
@@ -372,7 +375,7 @@ impl World {
         let (now, views) = (self.net.now, &self.views);
         self.residents.retain(|name, resident| {
             let over_at = resident.left_at.into_iter().chain(resident.died_at).min();
-            over_at.is_none_or(|at| now < at + 20_000)
+            over_at.is_none_or(|at| now < at + 60_000)
                 || views.iter().any(|view| view.shown.contains_key(name))
         });
     }
