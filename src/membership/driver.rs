@@ -153,6 +153,13 @@ impl Driver {
     }
 }
 
+#[cfg(test)]
+impl Driver {
+    pub(super) fn len(&self) -> usize {
+        self.foca.iter_membership_state().len()
+    }
+}
+
 fn config(settings: &Settings, packet_bytes: usize) -> Config {
     let at_least_one = |number: usize| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
     let duration = |ms: u64| Duration::from_millis(ms.max(1));

@@ -404,3 +404,15 @@ impl Membership {
         self.events.push_back(Event::Left(peer));
     }
 }
+
+#[cfg(test)]
+impl Membership {
+    pub(super) fn is_busy(&self) -> bool {
+        !self.datagrams.is_empty() || !self.events.is_empty()
+    }
+
+    /// Senders whose envelopes are remembered, and members, those that are down among them.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.senders.len(), self.driver.len())
+    }
+}

@@ -20,3 +20,8 @@ mod senders;
 pub use envelope::Refused;
 pub use identity::Peer;
 pub use machine::{Event, Membership, Settings};
+
+#[cfg(test)]
+mod simulation_tests;
+#[cfg(test)]
+mod world_tests;

@@ -86,6 +86,13 @@ impl Record {
 }
 
 #[cfg(test)]
+impl Senders {
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
