@@ -57,6 +57,23 @@ pub enum Refused {
     Left,
 }
 
+impl Refused {
+    /// All reasons, in their order.
+    pub const ALL: [Refused; 11] = [
+        Refused::TooLong,
+        Refused::Stranger,
+        Refused::NoEnvelope,
+        Refused::Unsealed,
+        Refused::Malformed,
+        Refused::OwnEcho,
+        Refused::SameNode,
+        Refused::NotForMe,
+        Refused::Replayed,
+        Refused::Outdated,
+        Refused::Left,
+    ];
+}
+
 /// The secrets of a cluster of some name: one, or two while it is being changed.
 pub struct Secrets {
     roots: Vec<Prk>,
@@ -202,6 +219,11 @@ mod tests {
             assert!(ours.open(&changed).is_err(), "byte {at}");
             assert!(ours.open(&datagram[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn reasons_stand_in_their_order() {
+        assert!(Refused::ALL.iter().enumerate().all(|(place, refused)| *refused as usize == place));
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub struct Membership {
     stage: Stage,
     /// Who was said to be up.
     present: BTreeMap<NodeId, Peer>,
+    /// Whether anybody has taken this instance as a member, in its present life and since it last came back.
+    is_known: bool,
     /// The latest life of this node that was heard of.
     heard: Incarnation,
     datagrams: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -120,6 +122,7 @@ impl Membership {
             knock_at_ms: now_ms,
             stage: Stage::Member,
             present: BTreeMap::new(),
+            is_known: false,
             heard: me.owner.incarnation,
             datagrams: VecDeque::new(),
             events: VecDeque::new(),
@@ -237,6 +240,7 @@ impl Membership {
         let owner = Owner { incarnation, ..before.owner };
         self.sealer = self.secrets.sealer(owner, self.sealer.counter());
         self.heard = self.heard.max(incarnation);
+        self.is_known = false;
         self.driver.become_another(now_ms, Peer { owner, rejoin: 0, ..before });
         self.settle(now_ms);
     }
@@ -265,7 +269,7 @@ impl Membership {
             Letter::Knock => {}
             Letter::Here(_, peer) if peer.owner != sender => return Err(Refused::Malformed),
             Letter::Here(_, peer) => {
-                if !self.driver.active().any(|active| *active == peer) {
+                if !self.is_known || !self.driver.active().any(|active| *active == peer) {
                     self.driver.announce(now_ms, peer);
                 }
             }
@@ -308,9 +312,14 @@ impl Membership {
     }
 
     fn knock(&mut self) {
-        let (me, present) = (self.driver.me().gossip, &self.present);
-        let is_taken = |address| address == me || present.values().any(|peer| peer.gossip == address);
-        for address in self.addresses.next(is_taken) {
+        let me = self.driver.me().gossip;
+        let present: Vec<_> = self.present.values().map(|peer| peer.gossip).collect();
+        let mut addresses = self.addresses.next(|address| address == me || present.contains(&address));
+        if !self.is_known {
+            // Others may not have heard that it came back, or take another for it: nobody would ever talk to it.
+            addresses.extend(present);
+        }
+        for address in addresses {
             self.send(address, None, &Letter::Knock);
         }
     }
@@ -348,7 +357,12 @@ impl Membership {
 
     fn handle_notice(&mut self, notice: OwnedNotification<Peer>) {
         match notice {
-            OwnedNotification::Rejoin(me) => self.events.push_back(Event::Renewed(me.rejoin)),
+            OwnedNotification::Rejoin(me) => {
+                self.is_known = false;
+                self.events.push_back(Event::Renewed(me.rejoin));
+            }
+            OwnedNotification::Active => self.is_known = true,
+            OwnedNotification::Idle | OwnedNotification::Defunct => self.is_known = false,
             // It was taken for crashed, and has only gone.
             OwnedNotification::Rename(before, after)
                 if after.leaving && !before.leaving && !self.present.contains_key(&after.owner.node) =>
@@ -357,10 +371,7 @@ impl Membership {
             }
             OwnedNotification::Rename(..)
             | OwnedNotification::MemberUp(_)
-            | OwnedNotification::MemberDown(_)
-            | OwnedNotification::Active
-            | OwnedNotification::Idle
-            | OwnedNotification::Defunct => {}
+            | OwnedNotification::MemberDown(_) => {}
         }
     }
 
