@@ -50,7 +50,8 @@ impl Addresses {
     /// Where to knock now: everywhere but where somebody is known to be.
     pub(super) fn next(&mut self, is_taken: impl Fn(SocketAddr) -> bool) -> Vec<SocketAddr> {
         let lost = self.lost.iter().map(|(_, address)| *address);
-        let mut all: Vec<_> = self.seeds.values().flatten().copied().chain(lost).filter(|at| !is_taken(*at)).collect();
+        let mut all: Vec<_> =
+            self.seeds.values().flatten().copied().chain(lost).filter(|at| !is_taken(*at)).collect();
         all.sort_unstable();
         all.dedup();
         if all.is_empty() {

@@ -49,7 +49,10 @@ impl Codec {
 }
 
 /// Reads from the front of a buffer. foca hands over slices, so that all of it is one chunk.
-fn take<T>(mut buffer: impl Buf, read: impl FnOnce(&mut Input<'_>) -> Result<T, Malformed>) -> Result<T, Unfit> {
+fn take<T>(
+    mut buffer: impl Buf,
+    read: impl FnOnce(&mut Input<'_>) -> Result<T, Malformed>,
+) -> Result<T, Unfit> {
     let mut input = Input::new(buffer.chunk());
     let value = read(&mut input)?;
     let length = buffer.chunk().len() - input.rest().len();

@@ -7,7 +7,9 @@ use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::Duration;
 
 use bytes::Bytes;
-use foca::{AccumulatingRuntime, Config, Foca, Member, NoCustomBroadcast, OwnedNotification, PeriodicParams, Timer};
+use foca::{
+    AccumulatingRuntime, Config, Foca, Member, NoCustomBroadcast, OwnedNotification, PeriodicParams, Timer,
+};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
@@ -85,7 +87,8 @@ impl Driver {
     /// All that is due becomes so later.
     pub(super) fn shift(&mut self, by_ms: u64) {
         let timers = std::mem::take(&mut self.timers);
-        self.timers = timers.into_iter().map(|((due_ms, asked), timer)| ((due_ms + by_ms, asked), timer)).collect();
+        self.timers =
+            timers.into_iter().map(|((due_ms, asked), timer)| ((due_ms + by_ms, asked), timer)).collect();
     }
 
     /// Asks an instance to be taken as a member.
@@ -163,7 +166,8 @@ impl Driver {
 fn config(settings: &Settings, packet_bytes: usize) -> Config {
     let at_least_one = |number: usize| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
     let duration = |ms: u64| Duration::from_millis(ms.max(1));
-    let every = |ms, members| Some(PeriodicParams { frequency: duration(ms), num_members: at_least_one(members) });
+    let every =
+        |ms, members| Some(PeriodicParams { frequency: duration(ms), num_members: at_least_one(members) });
     Config {
         probe_period: duration(settings.probe_period_ms.max(2)),
         probe_rtt: duration(settings.probe_timeout_ms.min(settings.probe_period_ms / 2)),

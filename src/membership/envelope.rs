@@ -132,7 +132,9 @@ impl Secrets {
         for (secret, root) in self.roots.iter().enumerate() {
             let Ok(key) = Self::key(root, sender) else { continue };
             let mut content = sealed.to_vec();
-            let Ok(plain) = key.open_in_place(nonce(counter), Aad::from(header), &mut content) else { continue };
+            let Ok(plain) = key.open_in_place(nonce(counter), Aad::from(header), &mut content) else {
+                continue;
+            };
             let length = plain.len();
             content.truncate(length);
             return Ok(Opened { sender, counter, secret, content });

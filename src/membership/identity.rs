@@ -38,7 +38,8 @@ impl Peer {
 
     /// Whether `other` is the same life of the same instance in the same places, whatever became of it meanwhile.
     pub fn is_same_life(&self, other: &Peer) -> bool {
-        (self.owner, self.gossip, self.link, self.versions) == (other.owner, other.gossip, other.link, other.versions)
+        (self.owner, self.gossip, self.link, self.versions)
+            == (other.owner, other.gossip, other.link, other.versions)
     }
 
     /// Later identities of one node rank above earlier ones. Addresses and versions only make the order total: foca would

@@ -82,13 +82,21 @@ mod tests {
     fn letters_come_back_from_their_bytes() {
         let to = Owner { node: NodeId(3), incarnation: Incarnation(4) };
         let peer = Peer::new(to, "127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap(), (1, 1));
-        let letters =
-            [Letter::Knock, Letter::Here(to, peer), Letter::Outdated(to, Incarnation(9)), Letter::Foca(to, b"xyz")];
+        let letters = [
+            Letter::Knock,
+            Letter::Here(to, peer),
+            Letter::Outdated(to, Incarnation(9)),
+            Letter::Foca(to, b"xyz"),
+        ];
         for letter in letters {
             let bytes = letter.encode();
             assert_eq!(Letter::decode(&bytes), Ok(letter));
         }
         assert_eq!(Letter::Foca(to, b"").encode().len(), FOCA_OVERHEAD_BYTES);
-        assert!(Letter::decode(b"").is_err() && Letter::decode(b"\x09").is_err() && Letter::decode(b"\0\0").is_err());
+        assert!(
+            Letter::decode(b"").is_err()
+                && Letter::decode(b"\x09").is_err()
+                && Letter::decode(b"\0\0").is_err()
+        );
     }
 }

@@ -212,7 +212,9 @@ impl Membership {
     /// When something is due. `None` when it has left.
     pub fn next_timeout(&self) -> Option<u64> {
         match self.stage {
-            Stage::Member => Some(self.driver.next_timeout().map_or(self.knock_at_ms, |due| due.min(self.knock_at_ms))),
+            Stage::Member => {
+                Some(self.driver.next_timeout().map_or(self.knock_at_ms, |due| due.min(self.knock_at_ms)))
+            }
             Stage::Leaving { again_at_ms, .. } => Some(again_at_ms),
             Stage::Left => None,
         }
@@ -378,7 +380,8 @@ impl Membership {
     /// Compares who was said to be up with whom foca calls up, and says what differs. Returns who must be gone, since another has
     /// come to its address.
     fn compare(&mut self) -> Vec<Peer> {
-        let active: BTreeMap<NodeId, Peer> = self.driver.active().map(|peer| (peer.owner.node, *peer)).collect();
+        let active: BTreeMap<NodeId, Peer> =
+            self.driver.active().map(|peer| (peer.owner.node, *peer)).collect();
         for before in self.present.values().copied().collect::<Vec<_>>() {
             let node = before.owner.node;
             match self.driver.known(node).copied() {

@@ -16,7 +16,6 @@ mod driver;
 mod letter;
 mod senders;
 
-
 pub use envelope::Refused;
 pub use identity::Peer;
 pub use machine::{Event, Membership, Settings};

@@ -44,7 +44,8 @@ impl Senders {
     /// Whether this envelope is new; from now on it is not. A later life of the sender begins anew; that the sender is not of an
     /// earlier life has been checked.
     pub(super) fn take(&mut self, now_ms: u64, sender: Owner, counter: u64, secret: usize) -> bool {
-        let known = self.records.get_mut(&sender.node).filter(|record| record.incarnation == sender.incarnation);
+        let known =
+            self.records.get_mut(&sender.node).filter(|record| record.incarnation == sender.incarnation);
         let Some(record) = known else {
             self.make_room();
             let incarnation = sender.incarnation;

@@ -89,13 +89,13 @@ fn where_much_is_lost_false_alarms_are_corrected_soon() {
     let mut alarms = 0;
     for seed in 0..12 {
         let mut world = World::new(seed, 3 + seed as usize % 4);
-        (world.loss, world.duplicates, world.delay_ms) = (0.35, 0.1, 100);
+        (world.loss, world.duplicates, world.delay_ms) = (0.4, 0.1, 100);
         world.run(10_000);
         let mut away_ms = 0;
         for _ in 0..600 {
             world.run(100);
             away_ms = if world.all_agree() { 0 } else { away_ms + 100 };
-            assert!(away_ms < 15_000, "seed {seed}");
+            assert!(away_ms < 20_000, "seed {seed}");
         }
         let downs = |host: &super::world_tests::Host| {
             host.events.iter().filter(|(_, event)| matches!(event, Event::Down(_))).count()
@@ -114,7 +114,11 @@ fn a_link_that_is_cut_between_two_is_no_crash() {
         let from_ms = world.now_ms;
         world.run(60_000);
         for host in world.living() {
-            assert_eq!(world.heard(host, from_ms, |event| matches!(event, Event::Down(_))), None, "seed {seed}");
+            assert_eq!(
+                world.heard(host, from_ms, |event| matches!(event, Event::Down(_))),
+                None,
+                "seed {seed}"
+            );
         }
     }
 }
@@ -135,7 +139,10 @@ fn a_healed_split_is_no_restart() {
         let after: Vec<_> = world.living().iter().map(|host| world.machine(*host).me().owner).collect();
         assert_eq!(lives, after, "seed {seed}");
         let is_renewed = |event: &Event| matches!(event, Event::Renewed(_));
-        assert!(world.living().into_iter().any(|host| world.heard(host, 0, is_renewed).is_some()), "seed {seed}");
+        assert!(
+            world.living().into_iter().any(|host| world.heard(host, 0, is_renewed).is_some()),
+            "seed {seed}"
+        );
     }
 }
 
@@ -166,7 +173,11 @@ fn who_stood_still_accuses_nobody() {
         for host in 0..world.hosts.len() {
             for other in (0..world.hosts.len()).filter(|other| *other != 1) {
                 let node = world.hosts[other].node;
-                assert_eq!(world.heard(host, paused_ms, down_of(node)), None, "seed {seed}: {host} of {other}");
+                assert_eq!(
+                    world.heard(host, paused_ms, down_of(node)),
+                    None,
+                    "seed {seed}: {host} of {other}"
+                );
             }
         }
         assert!(world.all_agree());
@@ -246,7 +257,8 @@ fn of_two_with_one_id_one_hears_of_it_twice() {
         let mut is_settled = false;
         for _ in 0..200 {
             world.run(100);
-            let conflicts = |host: usize| world.hosts[host].events.iter().filter(|it| is_conflict(&it.1)).count();
+            let conflicts =
+                |host: usize| world.hosts[host].events.iter().filter(|it| is_conflict(&it.1)).count();
             if let Some(stopped) = [2, 3].into_iter().find(|host| conflicts(*host) >= 2) {
                 world.crash(stopped);
                 is_settled = true;
@@ -367,11 +379,13 @@ fn chaos(seed: u64) -> (u64, u64) {
     }
     world.cuts.clear();
     world.loss = 0.0;
+    world.hosts.iter_mut().for_each(|host| host.paused_until_ms = 0);
+    // Who was leaving has left.
+    world.run(1_000);
     for host in 0..hosts {
         if world.hosts[host].machine.is_none() {
             world.start(host);
         }
-        world.hosts[host].paused_until_ms = 0;
     }
     // A crash just before the end takes its time to be seen.
     let took_ms = world.until_all_agree(20_000);
@@ -382,7 +396,10 @@ fn chaos(seed: u64) -> (u64, u64) {
 
 #[test]
 fn after_chaos_all_see_who_lives() {
-    for seed in 0..100 {
+    // More, on request: HEREABOUTS_SIMULATION_SEEDS=5000.
+    let seeds =
+        std::env::var("HEREABOUTS_SIMULATION_SEEDS").map_or(100, |text| text.parse().expect("a number"));
+    for seed in 0..seeds {
         chaos(seed);
     }
 }

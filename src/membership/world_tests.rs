@@ -94,7 +94,8 @@ impl World {
     }
 
     pub(super) fn start(&mut self, host: usize) {
-        let unix_ms = 1_700_000_000_000_u64.saturating_add_signed(self.hosts[host].clock_ahead_ms) + self.now_ms;
+        let unix_ms =
+            1_700_000_000_000_u64.saturating_add_signed(self.hosts[host].clock_ahead_ms) + self.now_ms;
         let incarnation = Incarnation::draw(unix_ms, None, self.random.next_u64());
         let owner = Owner { node: self.hosts[host].node, incarnation };
         let link = SocketAddr::from(([10, 0, 0, host as u8 + 1], 6_379));
@@ -162,7 +163,8 @@ impl World {
         owners.sort_unstable();
         self.living().into_iter().all(|host| {
             let machine = self.machine(host);
-            let mut seen: Vec<_> = machine.peers().map(|peer| peer.owner).chain([machine.me().owner]).collect();
+            let mut seen: Vec<_> =
+                machine.peers().map(|peer| peer.owner).chain([machine.me().owner]).collect();
             seen.sort_unstable();
             seen == owners
         })
@@ -185,7 +187,11 @@ impl World {
 
     /// When `host` heard something of `node` that `is` describes, since `from_ms`.
     pub(super) fn heard(&self, host: usize, from_ms: u64, is: impl Fn(&Event) -> bool) -> Option<u64> {
-        self.hosts[host].events.iter().find(|(at_ms, event)| *at_ms >= from_ms && is(event)).map(|(at_ms, _)| *at_ms)
+        self.hosts[host]
+            .events
+            .iter()
+            .find(|(at_ms, event)| *at_ms >= from_ms && is(event))
+            .map(|(at_ms, _)| *at_ms)
     }
 
     pub(super) fn run(&mut self, for_ms: u64) {
@@ -193,7 +199,9 @@ impl World {
         loop {
             let arrival = self.flying.peek().map(|flight| flight.0.0);
             let due = (0..self.hosts.len()).filter_map(|host| self.wakes_at(host)).min();
-            let Some(next_ms) = arrival.into_iter().chain(due).min().filter(|next| *next <= end_ms) else { break };
+            let Some(next_ms) = arrival.into_iter().chain(due).min().filter(|next| *next <= end_ms) else {
+                break;
+            };
             self.now_ms = self.now_ms.max(next_ms);
             while self.flying.peek().is_some_and(|flight| flight.0.0 <= self.now_ms) {
                 let Reverse((_, _, from, to, datagram)) = self.flying.pop().unwrap();
@@ -262,7 +270,8 @@ impl World {
             self.hosts[host].check(&event);
             self.hosts[host].events.push((self.now_ms, event));
             if let Event::Conflict(heard) = event {
-                machine.set_incarnation(self.now_ms, Incarnation::draw(0, Some(heard), self.random.next_u64()));
+                machine
+                    .set_incarnation(self.now_ms, Incarnation::draw(0, Some(heard), self.random.next_u64()));
             }
         }
         assert_eq!(machine.faults(), 0);
@@ -286,8 +295,10 @@ impl World {
             }
         }
         if self.random.random_bool(self.replays) {
-            let (from, to, datagram) = self.recorded[self.random.random_range(0..self.recorded.len())].clone();
-            let to = if self.random.random_bool(0.5) { to } else { self.random.random_range(0..self.hosts.len()) };
+            let (from, to, datagram) =
+                self.recorded[self.random.random_range(0..self.recorded.len())].clone();
+            let to =
+                if self.random.random_bool(0.5) { to } else { self.random.random_range(0..self.hosts.len()) };
             self.fly(from, to, datagram);
         }
     }
@@ -307,7 +318,9 @@ impl Host {
                 assert_eq!(self.view.insert(peer.owner.node, peer.owner), None, "{event:?} twice");
                 assert_ne!(peer.owner.node, self.node);
             }
-            Event::Down(peer) => assert_eq!(self.view.remove(&peer.owner.node), Some(peer.owner), "{event:?}"),
+            Event::Down(peer) => {
+                assert_eq!(self.view.remove(&peer.owner.node), Some(peer.owner), "{event:?}")
+            }
             Event::Left(peer) => {
                 let before = self.view.remove(&peer.owner.node);
                 assert!(before.is_none_or(|before| before == peer.owner), "{event:?}");

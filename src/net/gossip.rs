@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::crdt::Incarnation;
 use crate::membership::machine::DATAGRAM_BYTES_MAX;
@@ -46,6 +46,8 @@ pub struct Gossip {
     inbox: Inbox,
     refused: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
+    /// Nothing is ever sent: that it is gone ends the looking up of names.
+    _ends_lookups: Sender<()>,
 }
 
 /// How many datagrams were refused, by reason.
@@ -79,12 +81,13 @@ impl Gossip {
             tell,
             buffer: vec![0; DATAGRAM_BYTES_MAX + 1],
         };
+        let (ends_lookups, ended) = bounded(0);
         if !seeds.is_empty() {
             let inbox = inbox.try_clone()?;
-            thread::Builder::new().name("seeds".into()).spawn(move || resolve(&seeds, &inbox))?;
+            thread::Builder::new().name("seeds".into()).spawn(move || resolve(&seeds, &inbox, &ended))?;
         }
         let thread = thread::Builder::new().name("gossip".into()).spawn(move || shell.run())?;
-        Ok(Gossip { inbox, refused, thread: Some(thread) })
+        Ok(Gossip { inbox, refused, thread: Some(thread), _ends_lookups: ends_lookups })
     }
 
     /// Tells the others that this instance goes, and waits until that is done: some 300 ms.
@@ -130,12 +133,11 @@ impl Inbox {
         Ok(Inbox { commands: self.commands.clone(), socket: self.socket.try_clone()?, address: self.address })
     }
 
-    /// Returns whether the thread still runs.
-    fn post(&self, command: Command) -> bool {
-        let is_there = self.commands.send(command).is_ok();
+    fn post(&self, command: Command) {
+        // It may have left, and then there is nothing to be done.
+        let _ = self.commands.send(command);
         // If there is no room for it the thread has enough to wake up for.
         let _ = self.socket.send_to(&[], self.address);
-        is_there
     }
 }
 
@@ -149,8 +151,8 @@ fn own_address(socket: &UdpSocket) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Looks up the names of seeds for as long as somebody wants to know.
-fn resolve(seeds: &[String], inbox: &Inbox) {
+/// Looks up the names of seeds until nobody wants to know.
+fn resolve(seeds: &[String], inbox: &Inbox, ended: &Receiver<()>) {
     let mut is_known = vec![false; seeds.len()];
     loop {
         for (number, seed) in seeds.iter().enumerate() {
@@ -162,11 +164,12 @@ fn resolve(seeds: &[String], inbox: &Inbox) {
                 }
             };
             is_known[number] |= !found.is_empty();
-            if !inbox.post(Command::SetSeed(number as u64, found)) {
-                return;
-            }
+            inbox.post(Command::SetSeed(number as u64, found));
         }
-        thread::sleep(if is_known.contains(&false) { RESOLVE_RETRY } else { RESOLVE_INTERVAL });
+        let pause = if is_known.contains(&false) { RESOLVE_RETRY } else { RESOLVE_INTERVAL };
+        if ended.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
     }
 }
 
@@ -240,7 +243,10 @@ impl<Tell: FnMut(Event)> Shell<Tell> {
         match self.socket.recv_from(&mut self.buffer) {
             Ok(received) => Ok(Some(received)),
             Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) =>
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
             {
                 Ok(None)
             }

@@ -29,7 +29,7 @@ fn start(node: u64, bind: &str, secrets: &[&str], seeds: Vec<String>) -> Instanc
     };
     let me = Peer::new(owner, address, address, (1, 1));
     let (sender, events) = unbounded();
-    let tell = move |event| drop(sender.send(event));
+    let tell = move |event| sender.send(event).unwrap_or_default();
     let gossip = Gossip::start(Start { socket, me, settings, seeds, entropy: node }, tell).unwrap();
     Instance { gossip, events, address, node: NodeId(node) }
 }
