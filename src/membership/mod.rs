@@ -21,6 +21,8 @@ pub use identity::Peer;
 pub use machine::{Event, Membership, Settings};
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod simulation_tests;
 #[cfg(test)]
 mod world_tests;
