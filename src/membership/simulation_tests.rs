@@ -185,6 +185,25 @@ fn who_stood_still_accuses_nobody() {
 }
 
 #[test]
+fn who_stood_still_gives_suspects_the_rest_of_their_time() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, 4);
+        world.until_all_agree(3_000);
+        let (node, from_ms) = (world.hosts[2].node, world.now_ms);
+        world.cuts = vec![(2, 0), (2, 1), (2, 3)];
+        world.run(3_500);
+        // Now it is heard again, but not by the one that stands still: what came for that one is lost.
+        world.cuts = vec![(0, 1), (2, 1), (3, 1)];
+        world.pause(1, 20_000);
+        world.run(20_000);
+        world.cuts.clear();
+        world.until_all_agree(6_000);
+        world.run(10_000);
+        assert_eq!(world.heard(1, from_ms, down_of(node)), None, "seed {seed}");
+    }
+}
+
+#[test]
 fn seeds_that_are_away_are_tried_for_ever() {
     let mut world = World::asleep(1, 4);
     (1..4).for_each(|host| world.start(host));
@@ -273,7 +292,10 @@ fn of_two_with_one_id_one_hears_of_it_twice() {
 #[test]
 fn what_was_recorded_changes_nothing() {
     for seed in 0..10 {
-        let mut world = World::new(seed, 4);
+        let mut world = World::asleep(seed, 5);
+        // What foca itself remembers of the dead must not be what this depends on.
+        world.remember_down_ms = 20_000;
+        (0..5).for_each(|host| world.start(host));
         world.until_all_agree(3_000);
         world.leave(3);
         world.run(1_000);
@@ -283,12 +305,12 @@ fn what_was_recorded_changes_nothing() {
         world.crash(0);
         world.start(0);
         world.until_all_agree(20_000);
-        world.run(5_000);
+        world.run(40_000);
         let events: usize = world.hosts.iter().map(|host| host.events.len()).sum();
         let recorded = std::mem::take(&mut world.recorded);
         for _ in 0..3_000 {
             let (from, _, datagram) = &recorded[world.random.random_range(0..recorded.len())];
-            for host in 0..4 {
+            for host in 0..5 {
                 world.take(*from, host, datagram);
             }
         }

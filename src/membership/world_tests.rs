@@ -42,6 +42,7 @@ pub(super) struct World {
     pub(super) loss: f64,
     pub(super) duplicates: f64,
     pub(super) delay_ms: u64,
+    pub(super) remember_down_ms: u64,
     /// From one host to another nothing goes.
     pub(super) cuts: Vec<(usize, usize)>,
     /// Everything that ever was sent, for who wants to send it again.
@@ -85,6 +86,7 @@ impl World {
             loss: 0.0,
             duplicates: 0.0,
             delay_ms: 5,
+            remember_down_ms: Settings::default().remember_down_ms,
             cuts: Vec::new(),
             recorded: Vec::new(),
             replays: 0.0,
@@ -102,6 +104,7 @@ impl World {
         let settings = Settings {
             cluster_name: b"simulated".to_vec(),
             secrets: self.hosts[host].secrets.clone(),
+            remember_down_ms: self.remember_down_ms,
             ..Settings::default()
         };
         let me = Peer::new(owner, address(host), link, (1, 1));
