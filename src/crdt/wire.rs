@@ -23,6 +23,21 @@ impl<'a> Input<'a> {
         self.rest.is_empty()
     }
 
+    /// What has not been read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// So many bytes.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn array<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Malformed> {
+        let (array, rest) = self.rest.split_first_chunk().ok_or(Malformed("a frame ends early"))?;
+        self.rest = rest;
+        Ok(*array)
+    }
+
     /// One byte.
     ///
     /// # Errors

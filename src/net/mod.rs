@@ -6,6 +6,7 @@
 mod client;
 mod doors;
 mod flush;
+pub mod gossip;
 mod host;
 mod listen;
 pub mod logging;
