@@ -23,6 +23,11 @@ impl<'a> Input<'a> {
         self.rest.is_empty()
     }
 
+    /// What has not been read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// One byte.
     ///
     /// # Errors
