@@ -166,14 +166,14 @@ impl Links {
     ///
     /// # Errors
     /// It is to be closed.
-    pub fn accept(&mut self, now: Duration, agreed: &Agreed) -> Result<ConnectionId, Refused> {
+    pub fn accept(&mut self, now: Duration, agreed: &Agreed, entropy: u64) -> Result<ConnectionId, Refused> {
         let hello = &agreed.peer;
         let epoch = (hello.me.owner.incarnation, hello.epoch);
         if self.dials() || self.phase == Phase::GivenUp {
             return Err(Refused::Misfit);
         }
         if epoch > self.epoch {
-            self.end_epoch(now, 0);
+            self.end_epoch(now, entropy);
             self.begin_epoch(now, epoch, hello.data_links);
         } else if epoch < self.epoch || self.set.is_empty() {
             return Err(Refused::Stale);
@@ -189,7 +189,7 @@ impl Links {
 
     /// A connection has ended, or a dial has failed. When it belongs to the set, the set ends.
     pub fn lost(&mut self, now: Duration, id: ConnectionId, entropy: u64) {
-        if self.set.iter().any(|place| place.id() == Some(id)) {
+        if self.contains(id) {
             self.end_epoch(now, entropy);
         }
     }
@@ -199,10 +199,16 @@ impl Links {
         self.set.contains(&Place::Open(id))
     }
 
-    /// So many messages from the peer have been delivered that came over this connection, which is current.
+    /// Whether this connection is in the set, be it only being dialled.
+    pub fn contains(&self, id: ConnectionId) -> bool {
+        self.set.iter().any(|place| place.id() == Some(id))
+    }
+
+    /// So many messages from the peer have been delivered that came over this connection. It was current when their delivery
+    /// began; that must have ended before a frame of the next epoch is handled.
     pub fn note_read(&mut self, id: ConnectionId, messages: u64) {
-        debug_assert!(self.is_current(id), "nothing is delivered that came over an old connection");
-        self.ledger.note_read(messages);
+        let is_current = self.is_current(id);
+        self.ledger.note_read(is_current, messages);
     }
 
     /// Takes a frame that is about the set itself; false for any other.
@@ -319,6 +325,16 @@ impl Links {
             Phase::Complete { tell_at } => Some(tell_at),
             Phase::GivenUp => None,
         }
+    }
+
+    /// Whether [`Links::give_up`] was called.
+    pub fn is_given_up(&self) -> bool {
+        self.phase == Phase::GivenUp
+    }
+
+    /// Whether [`Links::poll_event`] has something.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// What has happened.

@@ -46,8 +46,9 @@ impl Ledger {
         self.handed += messages;
     }
 
-    pub(super) fn note_read(&mut self, messages: u64) {
-        self.read += messages;
+    /// In this epoch, or just before it began.
+    pub(super) fn note_read(&mut self, is_current: bool, messages: u64) {
+        *(if is_current { &mut self.read } else { &mut self.read_before }) += messages;
     }
 
     pub(super) fn note_dropped(&mut self, loss: Loss, messages: u64) {
@@ -69,9 +70,12 @@ impl Ledger {
     /// What the peer says first. Returns how many messages of former epochs were lost.
     pub(super) fn handle_start(&mut self, start: &Start) -> u64 {
         if start.life != self.peer_life {
+            // What was dropped before any life of it was known is this one's loss.
+            if self.peer_life != 0 {
+                self.dropped_before = self.dropped;
+            }
             self.peer_life = start.life;
             self.handed_before = 0;
-            self.dropped_before = self.dropped;
             self.heard = Counts::default();
         }
         if start.peer_life != self.life {

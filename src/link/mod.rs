@@ -25,6 +25,7 @@ pub use frame::{Farewell, Frame, Loss, Start};
 pub use handshake::{Hello, LinkKind, Me, Secrets};
 pub use link::{Links, Settings};
 pub use losses::Counts;
+pub use queue::Outgoing;
 pub use set::{ConnectionId, Dial, Event, Refused, Report, Standing};
 
 #[cfg(test)]
