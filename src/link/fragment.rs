@@ -30,6 +30,11 @@ impl Cut {
         self.sent > 0
     }
 
+    #[cfg(test)]
+    pub(super) fn shares(&self, body: &Bytes) -> bool {
+        self.body.as_ptr() == body.as_ptr()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.body.len()
     }

@@ -220,7 +220,9 @@ impl Links {
                 self.events.push_back(Event::Interest(start.interest));
                 let data = self.set.iter().skip(1).filter_map(|place| place.id());
                 self.events.extend(data.map(Event::Wake));
-                (Loss::Reconnect, self.ledger.handle_start(&start))
+                let lost = self.ledger.handle_start(&start);
+                self.tell_drops();
+                (Loss::Reconnect, lost)
             }
             Frame::Dropped { loss, total } => (loss, self.ledger.handle_dropped(loss, total)),
             _ => return false,

@@ -58,9 +58,9 @@ impl Cluster for Instance {
             }
             Frame::Presence(bytes) => Told::Presence(bytes.to_vec()),
             Frame::Message { payload, .. } => Told::Message(payload.len(), *payload.last().unwrap()),
-            Frame::Messages(messages) => {
-                Told::Messages(messages.map(|(channel, payload)| (channel.to_vec(), payload.to_vec())).collect())
-            }
+            Frame::Messages(messages) => Told::Messages(
+                messages.map(|(channel, payload)| (channel.to_vec(), payload.to_vec())).collect(),
+            ),
             other => panic!("{other:?}"),
         };
         // The test may have seen enough.
