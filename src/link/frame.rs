@@ -395,11 +395,14 @@ fn finished<'a>(input: &Input<'_>, frame: Frame<'a>) -> Result<Option<Frame<'a>>
     }
 }
 
-/// Splits the first frame off: its kind, its body, and the bytes of both. Nothing if it is not whole yet.
+/// The first frame of some bytes: its kind, its body, and how many bytes both have with the header.
+pub type First<'a> = (u8, &'a [u8], usize);
+
+/// Splits the first frame off. Nothing if it is not whole yet.
 ///
 /// # Errors
 /// It announces a body of more than `most` bytes.
-pub fn split(input: &[u8], most: usize) -> Result<Option<(u8, &[u8], usize)>, Fault> {
+pub fn split(input: &[u8], most: usize) -> Result<Option<First<'_>>, Fault> {
     let Some((&[kind, high, middle, low], rest)) = input.split_first_chunk::<HEADER_BYTES>() else {
         return Ok(None);
     };

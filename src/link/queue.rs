@@ -252,10 +252,10 @@ impl Queue {
         self.numbers = 0;
         for lane in self.lanes.values_mut() {
             lane.number = None;
-            let begun = |first: &mut Waiting| matches!(first, Waiting::Large { cut, .. } if cut.has_begun());
-            if let Some(cut) = lane.waiting.pop_front_if(begun) {
-                self.bytes -= cut.queued_bytes();
-            }
+            let has_begun =
+                matches!(lane.waiting.front(), Some(Waiting::Large { cut, .. }) if cut.has_begun());
+            let cut = if has_begun { lane.waiting.pop_front() } else { None };
+            self.bytes -= cut.map_or(0, |cut| cut.queued_bytes());
         }
         self.lanes.retain(|_, lane| !lane.waiting.is_empty());
         self.turns.retain(|publisher| self.lanes.contains_key(publisher));

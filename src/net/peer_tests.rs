@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
@@ -94,13 +94,22 @@ fn instance(node: u64, secret: &'static [u8]) -> (Arc<Instance>, UnboundedReceiv
     (Arc::new(Instance { node: NodeId(node), secret, start, peers, told, refuses_presence }), receiver)
 }
 
+/// Two instances that know each other.
+type Known = ([Arc<Peer<Instance>>; 2], [UnboundedReceiver<Told>; 2]);
+
+fn known(secrets: [&'static [u8]; 2]) -> Known {
+    let settings = Settings { data_links: 2, limit_bytes: 64 * 1024 * 1024 };
+    let ((one, one_told), (two, two_told)) = (instance(1, secrets[0]), instance(2, secrets[1]));
+    let dialler = Peer::new(one, two.node, settings.clone()).unwrap();
+    let acceptor = Peer::new(two.clone(), NodeId(1), settings).unwrap();
+    two.peers.lock().insert(NodeId(1), acceptor.clone());
+    ([dialler, acceptor], [one_told, two_told])
+}
+
 impl Pair {
     fn new(secrets: [&'static [u8]; 2]) -> Self {
-        let settings = Settings { data_links: 2, limit_bytes: 64 * 1024 * 1024 };
-        let ((one, one_told), (two, two_told)) = (instance(1, secrets[0]), instance(2, secrets[1]));
-        let dialler = Peer::new(one, two.node, settings.clone()).unwrap();
-        let acceptor = Peer::new(two.clone(), NodeId(1), settings).unwrap();
-        two.peers.lock().insert(NodeId(1), acceptor.clone());
+        let (peers, told) = known(secrets);
+        let two = peers[1].cluster.clone();
         let dials = Arc::new(Semaphore::new(0));
         let count = dials.clone();
         let connect = move || {
@@ -109,9 +118,10 @@ impl Pair {
             tokio::spawn(accept(two.clone(), theirs, true, None));
             std::future::ready(Ok((ours, true)))
         };
-        tokio::spawn(dialler.clone().drive(connect.clone()));
-        tokio::spawn(acceptor.clone().drive(connect));
-        Pair { peers: [dialler, acceptor], told: [one_told, two_told], dials }
+        for peer in &peers {
+            tokio::spawn(peer.clone().drive(connect.clone()));
+        }
+        Pair { peers, told, dials }
     }
 
     async fn told(&mut self, at: usize) -> Told {
@@ -203,4 +213,29 @@ async fn a_peer_that_is_given_up_is_not_dialled_again() {
     let frame = Frame::Message { kind: ChannelKind::Global, channel: b"news", payload: b"late" };
     let lost = pair.peers[0].publish(1, &Outgoing::new(&frame, &mut Vec::new()));
     assert_eq!(lost, Err(Loss::GivenUp));
+}
+
+#[tokio::test]
+async fn over_tcp_it_is_the_same_and_strangers_are_in_nobodys_way() {
+    let (peers, mut told) = known([b"secret", b"secret"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(listen(peers[1].cluster.clone(), listener));
+    let mut redis = TcpStream::connect(address).await.unwrap();
+    redis.write_all(b"*1\r\n$4\r\nPING\r\n").await.unwrap();
+    let silent = TcpStream::connect(address).await.unwrap();
+    for peer in &peers {
+        tokio::spawn(peer.clone().drive(move || connect(address)));
+    }
+    assert_eq!(told[0].recv().await, Some(Told::Up));
+    assert_eq!(told[1].recv().await, Some(Told::Up));
+    let payload = vec![9; 5_000_000];
+    let frame = Frame::Message { kind: ChannelKind::Global, channel: b"news", payload: &payload };
+    peers[0].publish(1, &Outgoing::new(&frame, &mut Vec::new())).unwrap();
+    assert_eq!(told[1].recv().await, Some(Told::Message(5_000_000, 9)));
+    // It is told nothing. Unread bytes may make it a reset.
+    let mut answer = Vec::new();
+    let _ = redis.read_to_end(&mut answer).await;
+    assert_eq!(answer, b"");
+    drop(silent);
 }
