@@ -24,7 +24,7 @@
 //!                       of the whole; then bytes
 //! ```
 //!
-//! Lengths and bits of `length` are big-endian; numbers in bodies are LEB128; a string is its length and its bytes.
+//! `length` is big-endian; numbers in bodies are LEB128; a string is its length and its bytes.
 //!
 //! **Fragments.** A body above 64 KiB travels as fragments. Those of one body stand in one of eight *lanes* in order;
 //! between them there may be other frames and fragments of other lanes. A body is taken up when its last byte has come, so

@@ -22,7 +22,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::frame::{Fault, kind};
-use crate::crdt::wire::{Input, put_bytes, put_number};
+use crate::crdt::wire::{Input, put_bytes, put_fixed, put_number};
 use crate::crdt::{Incarnation, NodeId, Owner};
 
 /// The protocols that this version speaks, lowest and highest.
@@ -82,8 +82,8 @@ impl Hello {
         let mut out = MAGIC.to_vec();
         let (lowest, highest) = self.versions;
         [lowest, highest, self.me.features].iter().for_each(|number| put_number(&mut out, *number));
-        out.extend_from_slice(&self.me.owner.node.0.to_be_bytes());
-        out.extend_from_slice(&self.me.owner.incarnation.0.to_be_bytes());
+        put_fixed(&mut out, self.me.owner.node.0);
+        put_fixed(&mut out, self.me.owner.incarnation.0);
         let link = match self.link {
             LinkKind::Control => 0,
             LinkKind::Data(index) => index + 1,
@@ -100,14 +100,14 @@ impl Hello {
         let mut input = Input::new(rest);
         let versions = (input.number()?, input.number()?);
         let features = input.number()?;
-        let node = NodeId(input.word()?);
-        let incarnation = Incarnation(input.word()?);
+        let node = NodeId(input.fixed()?);
+        let incarnation = Incarnation(input.fixed()?);
         let (epoch, link, data_links) = (input.number()?, input.number()?, input.number()?);
         let message_max = input.number()?;
         let cluster = input.bytes(CLUSTER_BYTES_MAX)?.to_vec();
         // The nonce is of no interest but as a part of what is proved.
         for _ in 0..size_of::<Nonce>() / 8 {
-            input.word()?;
+            input.fixed()?;
         }
         if data_links == 0 || data_links > DATA_LINKS_MAX || link > data_links {
             return Err(Fault::Malformed("a set has no such connection").into());
