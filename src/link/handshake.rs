@@ -18,8 +18,7 @@
 //!
 //! Owns what is checked before anything else of a peer is parsed. Nonces are arguments. Must not know epochs' meaning.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use ring::hmac;
 
 use super::frame::{Fault, kind};
 use crate::crdt::wire::{Input, put_bytes, put_fixed, put_number};
@@ -352,10 +351,10 @@ impl Handshake {
             return Err(Fault::Malformed("a proof has another length").into());
         }
         let shared = self.secrets.keys().find(|key| {
-            // As long for a wrong one as for the right one.
-            proofs
-                .iter()
-                .fold(false, |found, proof| mac(key, who, proved).verify_slice(proof).is_ok() | found)
+            // Compared in constant time.
+            let is_this =
+                |proof: &[u8; PROOF_BYTES]| hmac::verify(&self::key(key), &text(who, proved), proof).is_ok();
+            proofs.iter().any(is_this)
         });
         let shared = shared.ok_or(Refusal::WrongSecret)?;
         if let Role::Acceptor = self.role {
@@ -379,17 +378,17 @@ fn both(dialler: &[u8], acceptor: &[u8]) -> Vec<u8> {
     both
 }
 
-fn mac(key: &[u8], who: &[u8], proved: &[u8]) -> Hmac<Sha256> {
-    #[allow(clippy::expect_used)] // HMAC takes keys of any length.
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
-    mac.update(b"hereabouts link ");
-    mac.update(who);
-    mac.update(proved);
-    mac
+fn key(secret: &[u8]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret)
 }
 
-fn prove(key: &[u8], who: &[u8], proved: &[u8]) -> [u8; PROOF_BYTES] {
-    mac(key, who, proved).finalize().into_bytes().into()
+/// What is proved, and by whom.
+fn text(who: &[u8], proved: &[u8]) -> Vec<u8> {
+    [b"hereabouts link ", who, proved].concat()
+}
+
+fn prove(secret: &[u8], who: &[u8], proved: &[u8]) -> Vec<u8> {
+    hmac::sign(&key(secret), &text(who, proved)).as_ref().to_vec()
 }
 
 #[cfg(test)]
