@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::pattern_table::PatternTable;
 use super::patterns::MatchCursor;
 use super::receivers::Receivers;
+use super::remote::{Interested, Peers};
 use crate::config::OutputLimit;
 use crate::outbox::{Outbox, Pushed};
 use crate::resp::push::{ChannelKind, Frame, FrameBuffer, Payload, Payloads, SHARED_PAYLOAD_BYTES, share};
@@ -67,6 +68,12 @@ pub struct Cursor {
     stage: Stage,
     /// Receivers reached.
     pub delivered: u64,
+    /// The peers that count; none if it came from one.
+    peers: Peers,
+    /// Those that want it, as far as is known.
+    wanted: Interested,
+    /// Those that it has been forwarded to.
+    forwarded: u64,
 }
 
 impl Cursor {
@@ -77,7 +84,32 @@ impl Cursor {
 
     /// The beginning of a delivery. Without `patterns` those that are subscribed to before it begins do not count either.
     pub fn new(patterns: bool) -> Self {
-        Cursor { audience: Audience::All, stage: Stage::Start { patterns }, delivered: 0 }
+        Cursor {
+            audience: Audience::All,
+            stage: Stage::Start { patterns },
+            delivered: 0,
+            peers: Peers::default(),
+            wanted: Interested::default(),
+            forwarded: 0,
+        }
+    }
+
+    /// The same, with peers, of which some want the channel itself.
+    pub fn among(self, peers: Peers, wanted: Interested) -> Self {
+        Cursor { peers, wanted, ..self }
+    }
+
+    /// The peers to which it is to be forwarded now: each is returned once.
+    pub fn forward(&mut self) -> u64 {
+        let peers = self.wanted.peers | self.peers.everything & self.peers.linked;
+        let new = peers & !self.forwarded;
+        self.forwarded |= new;
+        new
+    }
+
+    /// Receivers reached, and those of peers.
+    pub fn receivers(&self) -> u64 {
+        self.delivered + self.wanted.subscribers
     }
 
     /// The beginning of a delivery to some of those who are subscribed.
@@ -131,6 +163,8 @@ pub struct Delivery<'a> {
     pub delivered: u64,
     /// Messages that a receiver was told nothing of, having too much waiting.
     pub lost: u64,
+    /// The peers to which what is published is to be forwarded, as bits.
+    pub forward: u64,
 }
 
 impl Delivery<'_> {
@@ -227,7 +261,9 @@ pub fn advance(
             Stage::Patterns(stage) => {
                 // All patterns may have gone since this delivery began.
                 if let Some(patterns) = patterns {
-                    let (finished, delivered) = stage.advance(message, audience, patterns, delivery);
+                    let linked = cursor.peers.linked;
+                    let (finished, delivered) =
+                        stage.advance(message, audience, patterns, linked, &mut cursor.wanted, delivery);
                     cursor.delivered += delivered;
                     delivery.delivered += delivered * messages;
                     if !finished {
@@ -247,12 +283,14 @@ impl PatternStage {
         PatternStage { since, search, searched: false, found, next: 0 }
     }
 
-    /// Whether all patterns are done, and how many receivers were reached.
+    /// Whether all patterns are done, and how many receivers were reached. `wanted` gets what linked peers want too.
     fn advance(
         &mut self,
         message: Message<'_>,
         audience: Audience,
         patterns: &PatternTable,
+        linked: u64,
+        wanted: &mut Interested,
         delivery: &mut Delivery<'_>,
     ) -> (bool, u64) {
         let mut total = 0;
@@ -281,6 +319,10 @@ impl PatternStage {
             }
             self.searched =
                 patterns.search(message.channel, &mut self.search, &mut delivery.budget, &mut self.found);
+            if linked != 0 {
+                // At once: an id may be another pattern's when its turn comes.
+                self.found.iter().for_each(|&id| wanted.add(patterns.interested(id, linked)));
+            }
             if audience != Audience::All {
                 self.found.retain(|&id| patterns.pattern(id).starts_with(audience.prefix()));
             }
@@ -356,9 +398,24 @@ impl Fanout {
         advance(message, &mut self.cursor, receivers, patterns, delivery)
     }
 
+    /// The peers to which it is to be forwarded now: each is returned once.
+    pub fn forward(&mut self) -> u64 {
+        self.cursor.forward()
+    }
+
+    /// What is delivered.
+    pub fn message(&self) -> Message<'_> {
+        Message { kind: self.kind, channel: &self.channel, payload: self.payload.as_payload() }
+    }
+
+    /// The id of who published it.
+    pub fn publisher(&self) -> u64 {
+        self.publisher.id()
+    }
+
     /// Tells the publisher how many received the message.
     pub fn finish(self) -> Option<Waker> {
-        self.publisher.complete(self.cursor.delivered)
+        self.publisher.complete(self.cursor.receivers())
     }
 }
 

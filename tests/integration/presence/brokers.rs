@@ -170,8 +170,9 @@ impl World {
             budget: 1024,
             delivered: 0,
             lost: 0,
+            forward: 0,
         };
-        self.broker(index).subscriptions.continue_fanout(&mut delivery);
+        self.broker(index).subscriptions.continue_fanout(&mut delivery, |_, _, _| ());
     }
 
     /// An instance is gone, and the others notice.
