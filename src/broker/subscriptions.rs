@@ -163,8 +163,8 @@ impl Subscriptions {
         // Several messages that wait for their turn must not meet a pattern that comes meanwhile: it was not asked above
         // whether they may go to it together.
         let wanted = self.interested(&shard, index, (message.kind, message.channel), peers.linked);
-        let cursor = Cursor::new(applies || !several).among(peers, wanted);
-        self.begin(message, cursor, publisher, Place { hash, index, shard }, patterns, delivery)
+        let mut cursor = Cursor::among(applies || !several, peers, wanted);
+        self.begin(message, &mut cursor, publisher, Place { hash, index, shard }, patterns, delivery)
     }
 
     /// Delivers what happens in a topic, on its reserved channel, to subscribers of patterns that begin as all such
@@ -206,14 +206,14 @@ impl Subscriptions {
         }
         let message = Message { kind: ChannelKind::Global, channel, payload };
         let (place, patterns) = (Place { hash, index, shard }, Some(self.patterns.read()));
-        self.begin(message, Cursor::to(audience), &self.nobody, place, patterns, delivery);
+        self.begin(message, &mut Cursor::to(audience), &self.nobody, place, patterns, delivery);
     }
 
     /// Delivers as far as the budget goes, or queues behind an unfinished delivery on the same channel.
     fn begin(
         &self,
         message: Message<'_>,
-        mut cursor: Cursor,
+        cursor: &mut Cursor,
         publisher: &Arc<Outbox>,
         Place { hash, mut index, mut shard }: Place<'_>,
         patterns: Option<RwLockReadGuard<'_, PatternTable>>,
@@ -224,11 +224,11 @@ impl Subscriptions {
         {
             self.count_diffs(cursor.audience(), 1);
             delivery.forward = cursor.forward();
-            shard.queue(index, Fanout::new(message, cursor, publisher.clone()));
+            shard.queue(index, Fanout::new(message, cursor.take(), publisher.clone()));
             return Published::Unfinished;
         }
         let receivers = index.map(|index| shard.receivers(index));
-        let finished = advance(message, &mut cursor, receivers, patterns.as_deref(), delivery);
+        let finished = advance(message, cursor, receivers, patterns.as_deref(), delivery);
         delivery.forward = cursor.forward();
         if finished {
             return Published::Delivered(cursor.receivers());
@@ -241,7 +241,7 @@ impl Subscriptions {
         let create = || Wanted::channel(message.kind, message.channel);
         let index = *index.get_or_insert_with(|| shard.find_or_create(hash, message.channel, create));
         shard.begin_turn(index);
-        self.fanouts.push(Fanout::new(message, cursor, publisher.clone()));
+        self.fanouts.push(Fanout::new(message, cursor.take(), publisher.clone()));
         Published::Unfinished
     }
 

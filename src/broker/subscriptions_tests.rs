@@ -366,8 +366,7 @@ impl World {
             let shard = channel_kind == ChannelKind::Shard;
             let busy = self.waiting.keys().filter(|line| line.0 == shard).map(|line| line.1);
             assert_eq!(self.table.channels(channel_kind), expected.len());
-            let entries: usize =
-                self.table.shards(channel_kind).iter().map(|shard| shard.lock().len()).sum();
+            let entries: usize = self.table.shards(channel_kind).iter().map(|shard| shard.lock().len()).sum();
             assert_eq!(entries, expected.into_iter().chain(busy).collect::<BTreeSet<_>>().len());
         }
     }

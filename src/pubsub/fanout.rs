@@ -84,22 +84,23 @@ impl Cursor {
 
     /// The beginning of a delivery. Without `patterns` those that are subscribed to before it begins do not count either.
     pub fn new(patterns: bool) -> Self {
-        Cursor {
-            audience: Audience::All,
-            stage: Stage::Start { patterns },
-            delivered: 0,
-            peers: Peers::default(),
-            wanted: Interested::default(),
-            forwarded: 0,
-        }
+        Cursor::among(patterns, Peers::default(), Interested::default())
     }
 
     /// The same, with peers, of which some want the channel itself.
-    pub fn among(self, peers: Peers, wanted: Interested) -> Self {
-        Cursor { peers, wanted, ..self }
+    #[inline]
+    pub fn among(patterns: bool, peers: Peers, wanted: Interested) -> Self {
+        let (audience, stage) = (Audience::All, Stage::Start { patterns });
+        Cursor { audience, stage, delivered: 0, peers, wanted, forwarded: 0 }
+    }
+
+    /// Takes it over from whoever began.
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Cursor::new(false))
     }
 
     /// The peers to which it is to be forwarded now: each is returned once.
+    #[inline]
     pub fn forward(&mut self) -> u64 {
         let peers = self.wanted.peers | self.peers.everything & self.peers.linked;
         let new = peers & !self.forwarded;

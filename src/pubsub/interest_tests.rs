@@ -183,7 +183,8 @@ impl World {
             Frame::Applied(version) => {
                 instance.interest.acknowledged(node(from), version);
                 let log = instance.interest.own_log();
-                let applied = instance.subscribers.keys().filter(|what| log.version_of(what) <= Some(version));
+                let applied =
+                    instance.subscribers.keys().filter(|what| log.version_of(what) <= Some(version));
                 self.promised.extend(applied.map(|what| (to, what.clone(), from)));
             }
         }
@@ -427,10 +428,16 @@ fn the_65th_gets_a_number_when_there_is_one() {
             wants.extend(std::iter::from_fn(|| machine.poll_wants()));
             frames.extend(std::iter::from_fn(|| machine.poll_message()));
             let to = [NodeId(1), NodeId(66)];
-            to.iter().for_each(|to| while let Some(frame) = machine.next_part(*to) { frames.push((*to, frame)) });
+            to.iter().for_each(|to| {
+                while let Some(frame) = machine.next_part(*to) {
+                    frames.push((*to, frame))
+                }
+            });
         }
         here.into_iter().for_each(|(_, frame)| other.handle_message(now_ms, NodeId(1), &frame, 0).unwrap());
-        there.into_iter().for_each(|(_, frame)| interest.handle_message(now_ms, NodeId(66), &frame, 0).unwrap());
+        there
+            .into_iter()
+            .for_each(|(_, frame)| interest.handle_message(now_ms, NodeId(66), &frame, 0).unwrap());
     }
     assert_eq!(wants, []);
     assert_eq!((interest.peers(), interest.poll_applied()), (Peers::default(), None));

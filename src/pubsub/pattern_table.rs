@@ -56,7 +56,13 @@ struct Late {
 impl PatternTable {
     /// An empty table.
     pub fn new(keys: HashKeys) -> Self {
-        PatternTable { index: PatternIndex::new(keys), entries: Vec::new(), latest: 0, local: 0, of_topics: 0 }
+        PatternTable {
+            index: PatternIndex::new(keys),
+            entries: Vec::new(),
+            latest: 0,
+            local: 0,
+            of_topics: 0,
+        }
     }
 
     /// Number of distinct patterns that somebody wants, here or elsewhere.
@@ -98,9 +104,8 @@ impl PatternTable {
     /// entries looked at. Returns also where to go on, or nothing at the end.
     pub fn count_subscribed(&self, first: usize, most: usize, linked: u64) -> (usize, Option<usize>) {
         let entries = self.entries.iter().skip(first).take(most);
-        let is_subscribed = |entry: &&Entry| {
-            !entry.receivers.is_empty() || entry.interested(linked).subscribers > 0
-        };
+        let is_subscribed =
+            |entry: &&Entry| !entry.receivers.is_empty() || entry.interested(linked).subscribers > 0;
         let next = first.saturating_add(most);
         (entries.filter(is_subscribed).count(), (next < self.entries.len()).then_some(next))
     }

@@ -164,7 +164,10 @@ mod tests {
     fn more_than_can_be_counted_are_many() {
         let mut first = First::default();
         set(&mut first, || unreachable!(), false, 63, Some(u32::MAX));
-        assert_eq!(first.interested(u64::MAX), Interested { peers: 1 << 63, subscribers: u64::from(COUNT_MAX) });
+        assert_eq!(
+            first.interested(u64::MAX),
+            Interested { peers: 1 << 63, subscribers: u64::from(COUNT_MAX) }
+        );
         assert_eq!(first.interested(1), Interested::default());
     }
 }

@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn what_only_the_broker_says_travels_not() {
-        for name in ["__presence__:lobby", "__presence_session__:a", "__hereabouts__:loss", "__presence__:*"] {
+        for name in ["__presence__:lobby", "__presence_session__:a", "__hereabouts__:loss", "__presence__:*"]
+        {
             for kind in Kind::ALL {
                 assert_eq!(Wanted::new(kind, name.as_bytes()).travelling(), None, "{name}");
             }

@@ -52,6 +52,7 @@ impl LongNames {
 
 impl Subscriptions {
     /// The peers that count.
+    #[inline]
     pub fn peers(&self) -> Peers {
         // In this order: who is linked anew gets everything from its first moment on.
         let linked = self.remote.linked.load(Ordering::Acquire);
@@ -90,6 +91,7 @@ impl Subscriptions {
     }
 
     /// What those peers want of a channel that count, but for patterns.
+    #[inline]
     pub(super) fn interested(
         &self,
         channels: &Channels,
@@ -134,7 +136,11 @@ impl Subscriptions {
     pub fn count_patterns_of_all(&self, first: usize) -> (usize, Option<usize>) {
         let linked = self.peers().linked;
         let patterns = self.patterns.read();
-        if linked == 0 { (patterns.local(), None) } else { patterns.count_subscribed(first, PATTERNS_PER_STEP, linked) }
+        if linked == 0 {
+            (patterns.local(), None)
+        } else {
+            patterns.count_subscribed(first, PATTERNS_PER_STEP, linked)
+        }
     }
 
     /// Shows names of channels that have subscribers on any instance, a piece at a time; of those with long names only the ones
@@ -150,7 +156,9 @@ impl Subscriptions {
         let shards = self.shards(kind);
         match shards[place.shard].lock().for_each_name(place.entry, most, linked, visit) {
             Some(entry) => Some(ListPlace { entry, ..place }),
-            None => (place.shard + 1 < shards.len()).then_some(ListPlace { shard: place.shard + 1, entry: 0 }),
+            None => {
+                (place.shard + 1 < shards.len()).then_some(ListPlace { shard: place.shard + 1, entry: 0 })
+            }
         }
     }
 }
