@@ -138,6 +138,7 @@ impl Subscriptions {
         self.publish_among(Peers::default(), message, publisher, delivery)
     }
 
+    #[inline]
     fn publish_among(
         &self,
         peers: Peers,

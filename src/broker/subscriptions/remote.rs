@@ -99,9 +99,19 @@ impl Subscriptions {
         (kind, name): (ChannelKind, &[u8]),
         linked: u64,
     ) -> Interested {
-        if linked == 0 {
-            return Interested::default();
-        }
+        if linked == 0 { Interested::default() } else { self.interested_peers(channels, index, kind, name, linked) }
+    }
+
+    /// Apart, so that an instance without peers does not carry it through each publish.
+    #[inline(never)]
+    fn interested_peers(
+        &self,
+        channels: &Channels,
+        index: Option<u32>,
+        kind: ChannelKind,
+        name: &[u8],
+        linked: u64,
+    ) -> Interested {
         let mut interested = self.remote.long.interested(self.keys, kind, name, linked);
         index.into_iter().for_each(|index| interested.add(channels.interested(index, linked)));
         interested
