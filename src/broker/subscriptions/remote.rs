@@ -99,7 +99,11 @@ impl Subscriptions {
         (kind, name): (ChannelKind, &[u8]),
         linked: u64,
     ) -> Interested {
-        if linked == 0 { Interested::default() } else { self.interested_peers(channels, index, kind, name, linked) }
+        if linked == 0 {
+            Interested::default()
+        } else {
+            self.interested_peers(channels, index, kind, name, linked)
+        }
     }
 
     /// Apart, so that an instance without peers does not carry it through each publish.
@@ -164,7 +168,8 @@ impl Subscriptions {
     ) -> Option<ListPlace> {
         let linked = self.peers().linked;
         let shards = self.shards(kind);
-        match shards[place.shard].lock().for_each_name(place.entry, most, linked, visit) {
+        let next = shards[place.shard].lock().for_each_name(place.entry, most, linked, visit);
+        match next {
             Some(entry) => Some(ListPlace { entry, ..place }),
             None => {
                 (place.shard + 1 < shards.len()).then_some(ListPlace { shard: place.shard + 1, entry: 0 })

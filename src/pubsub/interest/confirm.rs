@@ -29,7 +29,9 @@ impl Waiting {
     fn pop(&mut self, confirmed: u64) -> Option<(u64, u64)> {
         let first = self.clients.first_entry().filter(|first| first.key().0 <= confirmed)?;
         let ((version, _), client) = first.remove_entry();
-        while self.ends.pop_front_if(|(_, place)| !self.clients.contains_key(place)).is_some() {}
+        while self.ends.front().is_some_and(|(_, place)| !self.clients.contains_key(place)) {
+            self.ends.pop_front();
+        }
         Some((version, client))
     }
 
@@ -39,7 +41,8 @@ impl Waiting {
 
     /// The versions that somebody has waited for too long.
     pub(super) fn overdue(&mut self, now_ms: u64) -> Vec<u64> {
-        let ends = std::iter::from_fn(|| self.ends.pop_front_if(|(at, _)| *at <= now_ms));
+        let over = self.ends.partition_point(|(at, _)| *at <= now_ms);
+        let ends = self.ends.drain(..over);
         ends.filter(|(_, place)| self.clients.contains_key(place)).map(|(_, (version, _))| version).collect()
     }
 

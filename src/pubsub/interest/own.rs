@@ -40,7 +40,10 @@ impl Own {
             replica.flush_now(now_ms);
         }
         for _ in 0..AT_ONCE {
-            let Some((_, what)) = self.ends.pop_front_if(|(at, _)| *at <= now_ms) else { return };
+            if self.ends.front().is_none_or(|(at, _)| *at > now_ms) {
+                return;
+            }
+            let Some((_, what)) = self.ends.pop_front() else { return };
             if self.lingering.get(&what).is_some_and(|at| *at <= now_ms) {
                 self.lingering.remove(&what);
                 replica.remove(now_ms, &what);
