@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hereabouts::broker::subscriptions::Subscriptions;
@@ -14,6 +15,7 @@ use hereabouts::map::HashKeys;
 use hereabouts::outbox::Outbox;
 use hereabouts::pubsub::interest::{Interest, Settings, Wants};
 use hereabouts::pubsub::{Kind, Subscribed};
+use hereabouts::resp::push::ChannelKind;
 
 /// The product's allocator.
 #[global_allocator]
@@ -38,30 +40,65 @@ fn main() {
     let number = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let channels: u64 =
         number.map_or(100_000, |number| number.parse().expect("the number of channels is none"));
-    let (here, there) = (Subscriptions::new(KEYS), Subscriptions::new(KEYS));
-    let (outbox, mut subscribed) = (Arc::new(Outbox::new(1)), Subscribed::default());
-    let (mut one, mut two) = (machine(1, 2), machine(2, 1));
-    let each = |before: i64| (resident() - before) as f64 / channels as f64;
-
-    let before = resident();
-    for number in 0..channels {
-        here.subscribe(Kind::Channel, name(number).as_bytes(), &outbox, &mut subscribed, |_| ());
-    }
+    let mut pair = Pair {
+        here: Subscriptions::new(KEYS),
+        there: Subscriptions::new(KEYS),
+        outbox: Arc::new(Outbox::new(1)),
+        subscribed: Subscribed::default(),
+        one: machine(1, 2),
+        two: machine(2, 1),
+        now_ms: 0,
+    };
+    // What it takes only while it happens is there already when it happens again.
+    pair.grow(0..channels);
+    let [subscribed, kept, known] =
+        pair.grow(channels..2 * channels).map(|more| more as f64 / channels as f64);
     println!("{channels} channels like {:?}, bytes of each:", name(channels - 1));
-    println!("  subscribed to, without peers       {:>7.1}", each(before));
-    let before = resident();
-    for number in 0..channels {
-        let (what, count) = here.local(Kind::Channel, name(number).as_bytes()).unwrap();
-        one.set_subscribers(0, &what, count);
+    println!("  subscribed to                      {subscribed:>7.1}");
+    println!("  and kept for peers                 {kept:>7.1}");
+    println!("  known of a peer, and in the table  {known:>7.1}");
+}
+
+/// Two instances: clients are subscribed at the first, and the second hears of it.
+struct Pair {
+    here: Subscriptions,
+    there: Subscriptions,
+    outbox: Arc<Outbox>,
+    subscribed: Subscribed,
+    one: Interest,
+    two: Interest,
+    now_ms: u64,
+}
+
+impl Pair {
+    /// Subscribes to more channels. Returns the bytes that each step took.
+    fn grow(&mut self, numbers: Range<u64>) -> [i64; 3] {
+        let at_first = resident();
+        for number in numbers.clone() {
+            let channel = name(number);
+            self.here.subscribe(
+                Kind::Channel,
+                channel.as_bytes(),
+                &self.outbox,
+                &mut self.subscribed,
+                |_| (),
+            );
+        }
+        let subscribed = resident();
+        for number in numbers.clone() {
+            let (what, count) = self.here.local(Kind::Channel, name(number).as_bytes()).unwrap();
+            self.one.set_subscribers(self.now_ms, &what, count);
+        }
+        let kept = resident();
+        for _ in 0..200 {
+            self.now_ms += 10;
+            pass(&mut self.one, NodeId(1), &mut self.two, NodeId(2), self.now_ms, &self.here);
+            pass(&mut self.two, NodeId(2), &mut self.one, NodeId(1), self.now_ms, &self.there);
+        }
+        let last = name(numbers.end - 1);
+        assert_eq!(self.there.all_subscribers(ChannelKind::Global, last.as_bytes()), 1);
+        [subscribed - at_first, kept - subscribed, resident() - kept]
     }
-    println!("  and kept for peers                 {:>7.1}", each(before));
-    let before = resident();
-    for now_ms in (0..2_000).step_by(10) {
-        pass(&mut one, NodeId(1), &mut two, NodeId(2), now_ms, &here);
-        pass(&mut two, NodeId(2), &mut one, NodeId(1), now_ms, &there);
-    }
-    println!("  known of a peer, and in the table  {:>7.1}", each(before));
-    assert_eq!(there.all_subscribers(hereabouts::resp::push::ChannelKind::Global, name(7).as_bytes()), 1);
 }
 
 /// One does what it has to, and tells the other.

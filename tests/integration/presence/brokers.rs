@@ -23,10 +23,7 @@ use hereabouts::resp::push::FrameBuffer;
 use hereabouts::resp::request::{Decoder, Limits};
 use hereabouts::time::Now;
 
-#[path = "../../support/brokers.rs"]
-mod surroundings;
-
-use surroundings::{NoHost, identity};
+use crate::surroundings::{NoHost, identity};
 
 /// A broker, and the clients that are connected to it.
 struct Instance {

@@ -20,10 +20,7 @@ use hereabouts::resp::push::{ChannelKind, FrameBuffer, Payload};
 use hereabouts::resp::request::{Decoder, Limits};
 use hereabouts::time::Now;
 
-#[path = "../../support/brokers.rs"]
-mod surroundings;
-
-use surroundings::{NoHost, identity};
+use crate::surroundings::{NoHost, identity};
 
 struct World {
     brokers: Vec<Broker>,
