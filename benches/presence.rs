@@ -122,7 +122,7 @@ impl Subject {
 
     /// What a turn of the server adds.
     fn work(&mut self, now: Now) {
-        self.machine.handle_timeout(now, 0);
+        self.machine.handle_timeout(now);
         self.machine.work(now, WORK);
         self.drain();
     }

@@ -79,7 +79,7 @@ fn instance(node: u64, other: u64) -> Map {
 /// What an instance sends the other one of its changes.
 fn frames(from: &mut Map, to: u64) -> Vec<Vec<u8>> {
     from.flush_now(0);
-    from.handle_timeout(0, 0);
+    from.handle_timeout(0);
     let mut frames: Vec<Vec<u8>> =
         std::iter::from_fn(|| from.poll_message()).map(|(_, frame)| frame).collect();
     frames.extend(std::iter::from_fn(|| from.next_part(NodeId(to))));

@@ -11,6 +11,7 @@
 //! - [`pubsub`]: who is subscribed to what, as plain data.
 //! - [`presence`]: who is present in which topic, as plain data.
 //! - [`membership`]: who is in the cluster, by gossip in sealed datagrams, as plain data.
+//! - [`link`]: the connections between two instances and what travels there, as plain data.
 //! - [`crdt`]: the map that instances share, each owner's part of it a prefix of that owner's log.
 //! - Values: [`resp`] (the protocol), [`glob`] (patterns), [`outbox`] (a client's bounded output), [`config`],
 //!   [`map`] (keyed hashing), [`slots`] (tables whose entries keep their places), [`time`], [`sync`] (locks that the model checker
@@ -51,6 +52,8 @@ pub mod pubsub;
 pub mod presence;
 
 pub mod membership;
+
+pub mod link;
 
 pub mod crdt;
 

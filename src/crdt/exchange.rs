@@ -13,8 +13,8 @@ use super::record::{Pull, Standing};
 use super::replica::{Event, Replica};
 
 impl<K: Key, V: Value> Replica<K, V> {
-    /// Sends what has become due, gives up what has taken too long, forgets what is old. `random` chooses a peer.
-    pub fn handle_timeout(&mut self, now_ms: u64, random: u64) {
+    /// Sends what has become due, gives up what has taken too long, forgets what is old.
+    pub fn handle_timeout(&mut self, now_ms: u64) {
         if self.flush_at.is_some_and(|at| at <= now_ms) {
             self.flush_at = None;
             self.flush();
@@ -28,7 +28,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.incoming.discard_late(now_ms);
         if self.digest_at <= now_ms {
             self.digest_at = now_ms + self.settings.digest_interval_ms;
-            self.send_digests(now_ms, random);
+            self.send_digests(now_ms);
         }
         self.forget(now_ms);
     }
@@ -91,16 +91,19 @@ impl<K: Key, V: Value> Replica<K, V> {
         peer.transfers.push_back(Transfer::open(owner, self.transfers, &mut record.log, version));
     }
 
-    /// The own record to everybody; all records to one of them.
-    fn send_digests(&mut self, now_ms: u64, random: u64) {
+    /// The own record to everybody; all records to one of them, each in turn: drawn by lot, the last of n peers would
+    /// wait for n times the logarithm of n intervals, and so would every round.
+    fn send_digests(&mut self, now_ms: u64) {
         let own = Message::Digest(DigestKind::Own, vec![self.held(self.me, now_ms)]);
         let peers: Vec<NodeId> = self.peers.keys().copied().collect();
         for peer in &peers {
             self.send(*peer, &own);
         }
-        if !peers.is_empty() {
+        let next = peers.iter().find(|peer| **peer > self.told_all).or(peers.first());
+        if let Some(next) = next.copied() {
             let full = Message::Digest(DigestKind::Full, self.digest(now_ms));
-            self.send(peers[(random % peers.len() as u64) as usize], &full);
+            self.send(next, &full);
+            self.told_all = next;
         }
     }
 

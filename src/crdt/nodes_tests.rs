@@ -112,9 +112,9 @@ fn ages_reach_back_before_the_start() {
     let frame = Message::<Name, Number>::Digest(DigestKind::Full, held).encode();
     replica.handle_message(0, other.node, &frame, 0).unwrap();
     assert!(replica.log(gone).is_some());
-    replica.handle_timeout(9, 0);
+    replica.handle_timeout(9);
     assert!(replica.log(gone).is_some());
-    replica.handle_timeout(10, 0);
+    replica.handle_timeout(10);
     assert!(replica.log(gone).is_none());
 }
 
@@ -146,7 +146,7 @@ fn forgetting_takes_as_long_as_it_may() {
     assert_eq!(replica.log(other.me()).map(Log::len), Some(100));
     replica.node_down(0, other.me().node);
     replica.poll_event();
-    replica.handle_timeout(FORGET_AFTER, 0);
+    replica.handle_timeout(FORGET_AFTER);
     let mut told = 0;
     while replica.work(7) {
         let events = std::iter::from_fn(|| replica.poll_event()).count();
@@ -163,7 +163,7 @@ fn who_is_being_forgotten_is_not_accepted_before_all_is_told() {
     let mut other = replica_with_entries(owner(2, 5), 0, 100);
     meet(0, &mut replica, &mut other);
     replica.node_down(0, other.me().node);
-    replica.handle_timeout(FORGET_AFTER, 0);
+    replica.handle_timeout(FORGET_AFTER);
     replica.node_up(FORGET_AFTER, other.me().node, other.me().incarnation);
     hear(&mut replica, other.me(), None);
     assert!(replica.log(other.me()).is_none());
@@ -190,7 +190,7 @@ fn meet(now_ms: u64, one: &mut Sample, other: &mut Sample) {
         let known = other.me();
         for replica in [&mut *one, &mut *other] {
             replica.digest_at = now_ms;
-            replica.handle_timeout(now_ms, 0);
+            replica.handle_timeout(now_ms);
         }
         while send(now_ms, one, other) | send(now_ms, other, one) {}
         if other.me() == known {
@@ -221,7 +221,7 @@ fn restarts_leave_nothing() {
         } else {
             here.node_down(now, me.node);
         }
-        here.handle_timeout(now, life);
+        here.handle_timeout(now);
         work(&mut here);
         while here.poll_message().is_some() {}
         // Records are kept for one forget-after, their names for another one; a clock that went back makes two lives of one.
@@ -232,7 +232,7 @@ fn restarts_leave_nothing() {
     }
     let end = LIVES * LIFE + 3 * FORGET_AFTER;
     for now in [end - 2 * FORGET_AFTER, end] {
-        here.handle_timeout(now, 0);
+        here.handle_timeout(now);
         work(&mut here);
     }
     assert_eq!((here.records.len(), here.nodes.len(), here.forgotten.len()), (1, 1, 0));

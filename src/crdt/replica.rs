@@ -153,6 +153,8 @@ pub struct Replica<K, V> {
     pub(super) transfers: u64,
     pub(super) flush_at: Option<u64>,
     pub(super) digest_at: u64,
+    /// The peer that was sent the last full digest; the next one goes to the one after it.
+    pub(super) told_all: NodeId,
     pub(super) renewed_at: Option<u64>,
     /// Renewals in a row, each soon after the one before.
     pub(super) renewals: u32,
@@ -185,6 +187,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             transfers: 0,
             flush_at: None,
             digest_at: now_ms + settings.digest_interval_ms,
+            told_all: me.node,
             renewed_at: None,
             renewals: 0,
             events: VecDeque::new(),

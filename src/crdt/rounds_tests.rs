@@ -196,7 +196,7 @@ fn what_is_forgotten_here_need_not_be_held_elsewhere() {
     let round = replica.begin_round();
     hear(&mut replica, 0, OTHER.node, DigestKind::Full, &[up(ME, 1), up(OTHER, 0)]);
     assert!(replica.round_is_over(&round, 0), "nothing was ever put there");
-    replica.handle_timeout(FORGET_AFTER, 0);
+    replica.handle_timeout(FORGET_AFTER);
     assert!(replica.log(THIRD).is_none());
     assert!(replica.round_is_over(&round, FORGET_AFTER));
 }

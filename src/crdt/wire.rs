@@ -73,9 +73,7 @@ impl<'a> Input<'a> {
     /// # Errors
     /// It ends early.
     pub fn fixed(&mut self) -> Result<u64, Malformed> {
-        let (first, rest) = self.rest.split_first_chunk().ok_or(Malformed("a frame ends early"))?;
-        self.rest = rest;
-        Ok(u64::from_le_bytes(*first))
+        Ok(u64::from_le_bytes(self.array()?))
     }
 
     /// A string of at most `most` bytes, its length in front.

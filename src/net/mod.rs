@@ -13,6 +13,7 @@ pub mod logging;
 pub mod measure;
 mod output;
 mod pause;
+pub mod peer;
 mod presence;
 pub mod process;
 pub mod server;

@@ -1,6 +1,6 @@
 //! The task that does what presence does by itself: what is due, and what is left of something large.
 //!
-//! Owns the wait and the random numbers. What is done is the broker's. Each turn is bounded, and after each it lets others
+//! Owns the wait. What is done is the broker's. Each turn is bounded, and after each it lets others
 //! run.
 
 use std::collections::VecDeque;
@@ -13,7 +13,6 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::client::WAKES_PER_TURN;
-use super::transport::entropy;
 
 /// Milliseconds that a turn may come late because much is to be done. When it is later, this process has stood still: it was
 /// stopped, or its machine was, and who was to come back meanwhile could not.
@@ -24,9 +23,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut ready = VecDeque::new();
     loop {
         let begin = shared.clock.now();
-        // It spreads what several instances do at the same time; without entropy they do it at once.
-        let [random] = entropy().unwrap_or([begin.monotonic.as_nanos() as u64]);
-        let turn = shared.broker.presence_turn(begin, random, &mut ready);
+        let turn = shared.broker.presence_turn(begin, &mut ready);
         shared.broker.note_turn(0, begin, shared.clock.since(begin));
         if shared.broker.subscriptions.has_fanouts() {
             shared.flush.notify_one();

@@ -28,7 +28,7 @@ fn presence(at: Now) -> Presence {
 /// Lets everything happen by then.
 fn finish(presence: &mut Presence, at: Now) {
     for _ in 0..100 {
-        presence.handle_timeout(at, 0);
+        presence.handle_timeout(at);
         while presence.work(at, 7) {}
     }
     assert!(presence.jobs.is_empty());
@@ -57,7 +57,7 @@ fn a_session_is_given_up_when_that_is_done_with_for_the_last_time() {
     let mut presence = presence(now(0));
     for round in 1..100 {
         presence.touch(now(round * 10), "s", 1, Some(0)).unwrap();
-        presence.handle_timeout(now(round * 10 + 5), 0);
+        presence.handle_timeout(now(round * 10 + 5));
         assert!(presence.jobs.len() <= 2, "{}", presence.jobs.len());
     }
     finish(&mut presence, now(60_000));

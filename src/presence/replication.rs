@@ -132,10 +132,10 @@ impl Presence {
         self.replica.next_part(peer)
     }
 
-    /// Does what has become due, or a part of it if that is much. `random` chooses a peer.
-    pub fn handle_timeout(&mut self, now: Now, random: u64) {
+    /// Does what has become due, or a part of it if that is much.
+    pub fn handle_timeout(&mut self, now: Now) {
         let now_ms = now.monotonic_ms();
-        self.replica.handle_timeout(now_ms, random);
+        self.replica.handle_timeout(now_ms);
         for _ in 0..TIMERS_AT_ONCE {
             match self.timers.take(now_ms) {
                 Some(Timer::Session(id)) => self.session_due(now, id),

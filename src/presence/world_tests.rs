@@ -146,7 +146,7 @@ impl World {
             let at = now(self.now_ms);
             let Some(machine) = &mut self.machines[index] else { continue };
             if machine.next_timeout() <= self.now_ms {
-                machine.handle_timeout(at, self.now_ms / 1_000 + index as u64);
+                machine.handle_timeout(at);
             }
             self.drain(index);
             let mut frames = Vec::new();

@@ -96,7 +96,7 @@ impl World {
     fn turns(&self) {
         loop {
             let mut ready = VecDeque::new();
-            let turn = self.broker.presence_turn(NOW, 0, &mut ready);
+            let turn = self.broker.presence_turn(NOW, &mut ready);
             ready.into_iter().for_each(Waker::wake);
             if !turn.more && turn.next_ms > 0 {
                 return;

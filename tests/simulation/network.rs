@@ -23,7 +23,7 @@ pub(crate) const PATIENCE: u64 = 7_000;
 pub(crate) trait Machine {
     fn me(&self) -> Owner;
     fn handle_message(&mut self, now: Now, from: NodeId, frame: &[u8], random: u64) -> Result<(), Malformed>;
-    fn handle_timeout(&mut self, now: Now, random: u64);
+    fn handle_timeout(&mut self, now: Now);
     fn handle_lag(&mut self, now: Now, lag_ms: u64);
     fn next_timeout(&self) -> u64;
     fn link_up(&mut self, now: Now, peer: NodeId);
@@ -277,9 +277,9 @@ impl<M: Machine, T> Network<M, T> {
             return false;
         }
         self.instances[index].wake_at = u64::MAX;
-        let (random, now) = (self.random.next(), self.clocks(index));
+        let now = self.clocks(index);
         let Some(machine) = &mut self.instances[index].machine else { return false };
-        machine.handle_timeout(now, random);
+        machine.handle_timeout(now);
         true
     }
 

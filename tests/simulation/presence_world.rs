@@ -367,8 +367,8 @@ impl Machine for Presence {
         Presence::handle_message(self, now, from, frame, random)
     }
 
-    fn handle_timeout(&mut self, now: Now, random: u64) {
-        Presence::handle_timeout(self, now, random);
+    fn handle_timeout(&mut self, now: Now) {
+        Presence::handle_timeout(self, now);
     }
 
     fn handle_lag(&mut self, _now: Now, lag_ms: u64) {

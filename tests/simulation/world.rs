@@ -274,9 +274,9 @@ impl World {
             return Ok(());
         }
         self.instances[index].wake_at = u64::MAX;
-        let (random, now) = (self.random.next(), self.clock(index));
+        let now = self.clock(index);
         let Some(replica) = &mut self.instances[index].replica else { return Ok(()) };
-        replica.handle_timeout(now, random);
+        replica.handle_timeout(now);
         self.drain(index)
     }
 

@@ -82,13 +82,14 @@ impl Presence {
     /// The machine. A command has it for about two microseconds. To sleep and be woken takes several times as long, for each
     /// command where several clients track at once; so it is waited for awake for a little longer than one command.
     fn machine(&self) -> MutexGuard<'_, Machine> {
-        for _ in 0..TRIES {
-            if let Some(machine) = self.machine.try_lock() {
-                return machine;
-            }
+        let attempt = |_| {
             spin_loop();
-        }
-        self.machine.lock()
+            self.machine.try_lock()
+        };
+        self.machine
+            .try_lock()
+            .or_else(|| (0..TRIES).find_map(attempt))
+            .unwrap_or_else(|| self.machine.lock())
     }
 
     fn shard(&self, topic: &str) -> &Mutex<Topics> {

@@ -94,10 +94,10 @@ impl Presence {
     }
 
     /// A turn of the machine.
-    fn advance(&self, now: Now, random: u64) -> Turn {
+    fn advance(&self, now: Now) -> Turn {
         let mut machine = self.machine();
         if machine.next_timeout() <= now.monotonic_ms() {
-            machine.handle_timeout(now, random);
+            machine.handle_timeout(now);
         }
         let more = machine.work(now, ENTRIES_PER_TURN);
         self.drain(now, &mut machine);
@@ -134,11 +134,11 @@ fn report(fault: Fault) {
 
 impl Broker {
     /// One turn of what presence does by itself. `ready` gets who must be woken.
-    pub fn presence_turn(&self, now: Now, random: u64, ready: &mut VecDeque<Waker>) -> Turn {
+    pub fn presence_turn(&self, now: Now, ready: &mut VecDeque<Waker>) -> Turn {
         // What is done from here on is told anew.
         self.presence.take_work();
         self.presence.note_listeners(|| self.subscriptions.topic_patterns() > 0);
-        let turn = self.presence.advance(now, random);
+        let turn = self.presence.advance(now);
         let told = if self.subscriptions.diffs_unfinished() < DIFFS_UNFINISHED_MAX {
             self.presence.tell(now, ready)
         } else {

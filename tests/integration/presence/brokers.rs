@@ -136,7 +136,7 @@ impl World {
             instance.due_ms = 0;
         }
         while instance.due_ms <= self.now_ms {
-            let turn = instance.broker.presence_turn(now, self.now_ms, &mut VecDeque::new());
+            let turn = instance.broker.presence_turn(now, &mut VecDeque::new());
             instance.due_ms = if turn.more { 0 } else { turn.next_ms.max(self.now_ms + 1) };
         }
         let from = instance.broker.presence.owner().node;
