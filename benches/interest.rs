@@ -110,7 +110,7 @@ fn pass(
     now_ms: u64,
     table: &Subscriptions,
 ) {
-    from.handle_timeout(now_ms, 0);
+    from.handle_timeout(now_ms);
     loop {
         let more = from.work(1_000);
         while let Some(Wants { peer, what, count }) = from.poll_wants() {

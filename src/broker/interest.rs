@@ -172,10 +172,10 @@ impl Interest {
 
 impl Broker {
     /// One turn of what is due, and of carrying what peers want into the table.
-    pub fn interest_turn(&self, now: Now, random: u64) -> Turn {
+    pub fn interest_turn(&self, now: Now) -> Turn {
         let mut machine = self.interest.machine();
         if machine.next_timeout() <= now.monotonic_ms() {
-            machine.handle_timeout(now.monotonic_ms(), random);
+            machine.handle_timeout(now.monotonic_ms());
         }
         let merging = machine.work(ENTRIES_PER_TURN);
         for _ in 0..ENTRIES_PER_TURN {

@@ -142,7 +142,7 @@ impl World {
         let instance = &mut self.instances[index];
         let mut frames = Vec::new();
         if instance.interest.next_timeout() <= self.now_ms {
-            instance.interest.handle_timeout(self.now_ms, self.now_ms);
+            instance.interest.handle_timeout(self.now_ms);
         }
         loop {
             let more = instance.interest.work(3);
@@ -370,10 +370,10 @@ fn who_does_not_answer_is_waited_for_once() {
     let now_ms = world.now_ms;
     let interest = &mut world.instances[0].interest;
     assert_eq!(interest.poll_confirmed(), None);
-    interest.handle_timeout(now_ms + 99, 0);
+    interest.handle_timeout(now_ms + 99);
     assert_eq!(interest.poll_confirmed(), None);
     assert!(interest.next_timeout() <= now_ms + 100);
-    interest.handle_timeout(now_ms + 100, 0);
+    interest.handle_timeout(now_ms + 100);
     assert_eq!((interest.poll_confirmed(), interest.poll_confirmed()), (Some(7), None));
     assert_eq!(interest.counts().unheard, 1);
     world.now_ms += 100;
@@ -423,7 +423,7 @@ fn the_65th_gets_a_number_when_there_is_one() {
     for now_ms in (0..200).step_by(10) {
         let (mut here, mut there) = (Vec::new(), Vec::new());
         for (machine, frames) in [(&mut interest, &mut here), (&mut other, &mut there)] {
-            machine.handle_timeout(now_ms, 0);
+            machine.handle_timeout(now_ms);
             while machine.work(100) {}
             wants.extend(std::iter::from_fn(|| machine.poll_wants()));
             frames.extend(std::iter::from_fn(|| machine.poll_message()));

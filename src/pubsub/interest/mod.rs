@@ -201,13 +201,13 @@ impl Interest {
         self.replica.next_part(peer)
     }
 
-    /// Does what has become due, or a part of it if that is much. `random` chooses a peer.
-    pub fn handle_timeout(&mut self, now_ms: u64, random: u64) {
+    /// Does what has become due, or a part of it if that is much.
+    pub fn handle_timeout(&mut self, now_ms: u64) {
         self.own.handle_timeout(now_ms, &mut self.replica);
         for version in self.waiting.overdue(now_ms) {
             self.known.excuse(version);
         }
-        self.replica.handle_timeout(now_ms, random);
+        self.replica.handle_timeout(now_ms);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do, in milliseconds of the monotonic clock.

@@ -130,7 +130,7 @@ impl World {
 
     fn turn(&self, index: usize) {
         let (broker, now) = (&self.brokers[index], at(self.now_ms));
-        while broker.interest_turn(now, self.now_ms).more {}
+        while broker.interest_turn(now).more {}
         while let Some((peer, version)) = broker.interest.poll_applied() {
             self.brokers[peer.0 as usize - 1].interest.acknowledged(node(index), version);
         }
@@ -287,7 +287,7 @@ fn whoever_is_linked_gets_everything_until_it_is_known_what_it_wants() {
         world.brokers[one].interest.link_up(at(world.now_ms), node(other));
     }
     // Nothing has come yet from the other one.
-    world.brokers[1].interest_turn(at(world.now_ms), 0);
+    world.brokers[1].interest_turn(at(world.now_ms));
     assert_eq!(world.publish(1, "late", "x"), [0]);
     assert_eq!(world.publish(1, "whatever", "x"), [0]);
     assert_eq!(world.ask(1, &["PUBLISH", "news", "x"]), ":1\r\n");
