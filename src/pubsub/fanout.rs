@@ -259,7 +259,8 @@ pub fn advance(
             Stage::Patterns(stage) => {
                 // All patterns may have gone since this delivery began.
                 if let Some(patterns) = patterns {
-                    let (finished, delivered) = stage.advance(message, audience, patterns, &mut cursor.peers, delivery);
+                    let (finished, delivered) =
+                        stage.advance(message, audience, patterns, &mut cursor.peers, delivery);
                     cursor.delivered += delivered;
                     delivery.delivered += delivered * messages;
                     if !finished {
@@ -279,7 +280,8 @@ impl PatternStage {
         PatternStage { since, search, searched: false, found, next: 0 }
     }
 
-    /// Whether all patterns are done, and how many receivers were reached.
+    /// Whether all patterns are done, and how many receivers were reached. Apart: most messages meet no pattern.
+    #[inline(never)]
     fn advance(
         &mut self,
         message: Message<'_>,
