@@ -133,6 +133,7 @@ impl Table {
             budget: 1024,
             delivered: 0,
             lost: 0,
+            forward: 0,
         };
         let published = self.subscriptions.publish(message, &self.publisher, &mut delivery);
         self.ready.clear();

@@ -4,8 +4,8 @@
 //! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with
 //! [`Subscriptions::publish`].
 //!
-//! Lock order: presence (the machine, a shard of topics, a shard of places), a shard of channels, then patterns, then an
-//! outbox. The list of clients, that of monitors, the pause, the configuration, the notices, the request to stop, the
+//! Lock order: presence (the machine, a shard of topics, a shard of places), interest, a shard of channels, then patterns,
+//! then an outbox. The list of clients, that of monitors, the pause, the configuration, the notices, the request to stop, the
 //! cleanup queue, what is rare of a client, and what statistics have (errors, gauges, the slow log, the latency monitor) are
 //! taken alone. No lock is held for longer than one budget, but for the one that lets one client at a time change the
 //! configuration; and wakers are called when all are free.
@@ -16,6 +16,7 @@ pub mod configuration;
 pub mod error_stats;
 pub mod eviction;
 pub mod gauges;
+pub mod interest;
 pub mod latency;
 pub mod monitors;
 pub mod notices;
@@ -122,6 +123,8 @@ pub struct Broker {
     pub started: Now,
     /// Channels, patterns and their receivers.
     pub subscriptions: Subscriptions,
+    /// What other instances want.
+    pub interest: interest::Interest,
     /// Who is present in which topic.
     pub presence: presence::Presence,
     /// Everyone connected.
@@ -153,6 +156,7 @@ impl Broker {
     pub fn new(config: Config, host: Box<dyn Host>, identity: Identity, keys: HashKeys, now: Now) -> Self {
         let counted = config.pubsub_stats_channels;
         let startup_bytes = (identity.resident_bytes)();
+        let presence = presence::Presence::new(&config, &identity, keys, now);
         Broker {
             stats: Stats::new(identity.command_rows),
             gauges: Gauges::default(),
@@ -160,7 +164,8 @@ impl Broker {
             slow_log: SlowLog::default(),
             latency: LatencyMonitor::default(),
             peak_bytes: AtomicU64::new(startup_bytes),
-            presence: presence::Presence::new(&config, &identity, keys, now),
+            interest: interest::Interest::new(presence.owner(), keys, now),
+            presence,
             identity,
             started: now,
             subscriptions: Subscriptions::counting(keys, counted),

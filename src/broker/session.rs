@@ -179,6 +179,7 @@ impl Session {
     pub fn subscribe(
         &mut self,
         broker: &Broker,
+        now: Now,
         kind: Kind,
         name: &[u8],
         confirm: impl FnOnce(usize),
@@ -192,6 +193,9 @@ impl Session {
             confirm(confirmed_count(subscribed, kind));
         });
         let is_new = subscribed.len(kind) > before;
+        if is_new {
+            broker.interest.note(&broker.subscriptions, now, kind, name);
+        }
         if kind == Kind::Pattern {
             broker.presence.note_listeners(|| broker.subscriptions.topic_patterns() > 0);
         }
@@ -205,6 +209,7 @@ impl Session {
         if let Some(subscribed) = self.subscribed.as_deref_mut() {
             let before = subscribed.len(kind);
             broker.subscriptions.unsubscribe(kind, name, subscribed);
+            broker.interest.note(&broker.subscriptions, now, kind, name);
             if kind == Kind::Channel && subscribed.len(kind) < before {
                 listener.ended(broker, now, name, Detach::Named);
             }
@@ -229,6 +234,7 @@ impl Session {
                 name.clear();
                 name.extend_from_slice(shown);
             });
+            broker.interest.note(&broker.subscriptions, now, kind, &name);
             if kind == Kind::Channel {
                 listener.ended(broker, now, &name, Detach::Quiet);
             }

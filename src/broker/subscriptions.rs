@@ -6,6 +6,10 @@
 //! One order for all: a message is delivered under the lock of its channel's shard, receivers of matching patterns
 //! included. When that takes longer than a turn the channel is *busy*; until the fan-out has ended, later publishes
 //! to it queue up behind it, each publisher waiting for its own.
+//!
+//! What other instances want stands in the same table: see [`remote`].
+
+mod remote;
 
 use std::sync::Arc;
 
@@ -18,7 +22,9 @@ use crate::pubsub::busiest::Busy;
 use crate::pubsub::channels::Channels;
 use crate::pubsub::fanout::{Audience, Cursor, Delivery, Fanout, Message, advance};
 use crate::pubsub::pattern_table::PatternTable;
+use crate::pubsub::remote::Peers;
 use crate::pubsub::reserved::{SESSIONS, TOPICS};
+use crate::pubsub::wanted::Wanted;
 use crate::pubsub::{Kind, Subscribed};
 use crate::resp::push::{ChannelKind, Payload};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -41,8 +47,11 @@ pub struct Subscriptions {
     global: Box<[Shard]>,
     shard: Box<[Shard]>,
     patterns: RwLock<PatternTable>,
-    /// Lets a publish pass by the patterns' lock when there are none.
+    remote: remote::Remote,
+    /// Lets a publish pass by the patterns' lock when there are none, here or elsewhere.
     pattern_count: AtomicUsize,
+    /// Those that have subscribers here.
+    local_pattern_count: AtomicUsize,
     /// Lets what happens in a topic pass by them when none of them is for topics.
     topic_pattern_count: AtomicUsize,
     /// Chains of fan-outs that are under way.
@@ -65,7 +74,7 @@ struct Place<'a> {
 /// What a publish came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// So many receivers have it.
+    /// So many receivers have it, or will have it from the peers to which it is forwarded.
     Delivered(u64),
     /// It goes on in other turns; the publisher's outbox will be told the number.
     Unfinished,
@@ -89,7 +98,9 @@ impl Subscriptions {
             global: shards(),
             shard: shards(),
             patterns: RwLock::new(PatternTable::new(keys)),
+            remote: remote::Remote::default(),
             pattern_count: AtomicUsize::new(0),
+            local_pattern_count: AtomicUsize::new(0),
             topic_pattern_count: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
             diffs_unfinished: AtomicUsize::new(0),
@@ -105,9 +116,33 @@ impl Subscriptions {
         }
     }
 
-    /// Delivers a message to everybody who is subscribed, or as far as the budget goes.
+    /// Delivers a message to everybody who is subscribed here, or as far as the budget goes. To which peers it is to be forwarded
+    /// is said in `delivery`, as far as is known by now.
     pub fn publish(
         &self,
+        message: Message<'_>,
+        publisher: &Arc<Outbox>,
+        delivery: &mut Delivery<'_>,
+    ) -> Published {
+        // Before the look-up: a peer that does not get everything any more has what it wants in the table.
+        self.publish_among(self.peers(), message, publisher, delivery)
+    }
+
+    /// The same for a message that came from a peer: it is not forwarded again.
+    pub fn publish_here(
+        &self,
+        message: Message<'_>,
+        publisher: &Arc<Outbox>,
+        delivery: &mut Delivery<'_>,
+    ) -> Published {
+        self.publish_among(Peers::default(), message, publisher, delivery)
+    }
+
+    // Into both: to hand on what describes a publish costs a part of a publish.
+    #[inline(always)]
+    fn publish_among(
+        &self,
+        peers: Peers,
         message: Message<'_>,
         publisher: &Arc<Outbox>,
         delivery: &mut Delivery<'_>,
@@ -120,16 +155,21 @@ impl Subscriptions {
         let patterns = applies.then(|| self.patterns.read());
         let several = matches!(message.payload, Payload::Several(_));
         if several && let Some(patterns) = patterns.as_deref() {
-            let ways = if index.is_some() { 1 } else { 2 };
+            let ways = if index.is_some_and(|index| !shard.receivers(index).is_empty()) { 1 } else { 2 };
             if busy || patterns.may_match(message.channel, ways, MAY_MATCH_BUDGET) {
                 return Published::Separately;
             }
         }
         let (messages, bytes) = (message.payload.messages() as u64, message.payload.bytes() as u64);
         shard.busiest.note(hash, message.channel, messages, bytes);
+        let interested = self.interested(&shard, index, (message.kind, message.channel), peers);
+        delivery.forward = interested.peers;
+        if index.is_none() && patterns.is_none() {
+            return Published::Delivered(interested.subscribers);
+        }
         // Several messages that wait for their turn must not meet a pattern that comes meanwhile: it was not asked above
         // whether they may go to it together.
-        let cursor = Cursor::new(applies || !several);
+        let cursor = Cursor::among(applies || !several, peers.linked, interested);
         self.begin(message, cursor, publisher, Place { hash, index, shard }, patterns, delivery)
     }
 
@@ -194,21 +234,27 @@ impl Subscriptions {
         }
         let receivers = index.map(|index| shard.receivers(index));
         if advance(message, &mut cursor, receivers, patterns.as_deref(), delivery) {
-            return Published::Delivered(cursor.delivered);
+            return Published::Delivered(cursor.receivers());
         }
         // Counted while the patterns are locked: from here on their slots are not reused. Without patterns, those that
         // come from now on do not count for this delivery.
         self.unfinished.fetch_add(1, Ordering::AcqRel);
         self.count_diffs(cursor.audience(), 1);
         drop(patterns);
-        let index = *index.get_or_insert_with(|| shard.find_or_create(hash, message.channel));
+        let create = || Wanted::channel(message.kind, message.channel);
+        let index = *index.get_or_insert_with(|| shard.find_or_create(hash, message.channel, create));
         shard.begin_turn(index);
         self.fanouts.push(Fanout::new(message, cursor, publisher.clone()));
         Published::Unfinished
     }
 
-    /// Goes on with one of the fan-outs that are under way. Returns whether there is more to do.
-    pub fn continue_fanout(&self, delivery: &mut Delivery<'_>) -> bool {
+    /// Goes on with one of the fan-outs that are under way. Returns whether there is more to do. `forward` gets what patterns of
+    /// peers have been found to match, with its publisher's id and the bits of these peers, before the publisher goes on.
+    pub fn continue_fanout(
+        &self,
+        delivery: &mut Delivery<'_>,
+        forward: impl FnOnce(Message<'_>, u64, u64),
+    ) -> bool {
         let Some(mut fanout) = self.fanouts.pop() else { return false };
         let hash = self.keys.hash(fanout.channel());
         let mut shard = self.shards(fanout.kind())[shard_of(hash)].lock();
@@ -218,6 +264,7 @@ impl Subscriptions {
         let patterns = (fanout.kind() == ChannelKind::Global).then(|| self.patterns.read());
         let finished = fanout.advance(Some(shard.receivers(index)), patterns.as_deref(), delivery);
         drop(patterns);
+        let peers = std::mem::take(&mut delivery.forward);
         if finished {
             self.count_diffs(fanout.audience(), -1);
             let next = shard.next_turn(index);
@@ -226,9 +273,15 @@ impl Subscriptions {
                 self.unfinished.fetch_sub(1, Ordering::AcqRel);
             }
             next.into_iter().for_each(|next| self.fanouts.push(next));
-            delivery.ready.extend(fanout.finish());
         } else {
             drop(shard);
+        }
+        if peers != 0 {
+            forward(fanout.message(), fanout.publisher(), peers);
+        }
+        if finished {
+            delivery.ready.extend(fanout.finish());
+        } else {
             self.fanouts.push(fanout);
         }
         !self.fanouts.is_empty()
@@ -274,7 +327,7 @@ impl Subscriptions {
         };
         let hash = self.keys.hash(name);
         let mut shard = self.shards(channel_kind)[shard_of(hash)].lock();
-        let index = shard.find_or_create(hash, name);
+        let index = shard.find_or_create(hash, name, || Wanted::channel(channel_kind, name));
         let id = channel_id(shard_of(hash), index);
         if !subscribed.contains(kind, id) {
             let slot = shard.add(index, outbox.clone());
@@ -327,7 +380,7 @@ impl Subscriptions {
         }
     }
 
-    /// Number of subscribers of a channel itself, patterns not counted. (PUBSUB NUMSUB.)
+    /// Number of subscribers that a channel itself has here, patterns not counted.
     pub fn subscribers(&self, kind: ChannelKind, name: &[u8]) -> usize {
         let hash = self.keys.hash(name);
         let shard = self.shards(kind)[shard_of(hash)].lock();
@@ -362,9 +415,9 @@ impl Subscriptions {
         self.global.iter().chain(&self.shard).for_each(|shard| shard.lock().busiest.clear());
     }
 
-    /// Number of distinct patterns. (PUBSUB NUMPAT.)
+    /// Number of distinct patterns that have subscribers here. (INFO `pubsub_patterns`.)
     pub fn patterns(&self) -> usize {
-        self.pattern_count.load(Ordering::Acquire)
+        self.local_pattern_count.load(Ordering::Acquire)
     }
 
     /// Number of distinct patterns that begin as the channels of topics do: without one nothing is to be published there.
@@ -374,27 +427,13 @@ impl Subscriptions {
 
     fn count_patterns(&self, patterns: &PatternTable) {
         self.pattern_count.store(patterns.len(), Ordering::Release);
+        self.local_pattern_count.store(patterns.local(), Ordering::Release);
         self.topic_pattern_count.store(patterns.of_topics(), Ordering::Release);
     }
 
-    /// Number of channels. (INFO `pubsub_channels`.)
+    /// Number of channels that have subscribers here. (INFO `pubsub_channels`.)
     pub fn channels(&self, kind: ChannelKind) -> usize {
-        self.shards(kind).iter().map(|shard| shard.lock().len()).sum()
-    }
-
-    /// Shows names of channels that have subscribers, a piece at a time. (PUBSUB CHANNELS.)
-    pub fn for_each_channel(
-        &self,
-        kind: ChannelKind,
-        place: ListPlace,
-        most: usize,
-        visit: impl FnMut(&[u8]),
-    ) -> Option<ListPlace> {
-        let next = self.shards(kind)[place.shard].lock().for_each_name(place.entry, most, visit);
-        match next {
-            Some(entry) => Some(ListPlace { entry, ..place }),
-            None => (place.shard + 1 < SHARDS).then_some(ListPlace { shard: place.shard + 1, entry: 0 }),
-        }
+        self.shards(kind).iter().map(|shard| shard.lock().local()).sum()
     }
 }
 

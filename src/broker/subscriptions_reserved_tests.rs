@@ -56,6 +56,7 @@ fn deliver(budget: usize, act: impl FnOnce(&mut Delivery<'_>)) -> (u64, u64) {
         budget,
         delivered: 0,
         lost: 0,
+        forward: 0,
     };
     act(&mut delivery);
     let counts = (delivery.delivered, delivery.lost);
@@ -145,7 +146,7 @@ fn in_steps_all_get_all_in_order() {
     let late = Listener::new(&table, Kind::Pattern, "__presence__:lo*");
     let mut more = true;
     while more {
-        deliver(3, |delivery| more = table.continue_fanout(delivery));
+        deliver(3, |delivery| more = table.continue_fanout(delivery, |_, _, _| ()));
     }
     for listener in &listeners {
         assert_eq!(listener.heard(), "abc");

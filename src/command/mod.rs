@@ -158,6 +158,7 @@ impl Context<'_> {
             budget: FANOUT_BUDGET,
             delivered: 0,
             lost: 0,
+            forward: 0,
         }
     }
 }

@@ -156,7 +156,7 @@ fn subscribe_one(context: &mut Context<'_>, name: &[u8], kind: Kind) {
     let limit = context.session.config().client_output_buffer_limit.pubsub;
     let protocol = context.session.protocol;
     let Workspace { reply, overflowed, .. } = &mut *context.workspace;
-    let is_new = context.session.subscribe(context.broker, kind, name, |count| {
+    let is_new = context.session.subscribe(context.broker, context.now, kind, name, |count| {
         let mut writer = Reply::new(reply, protocol);
         writer.push(3);
         writer.bulk(confirmation(kind, true));

@@ -59,8 +59,9 @@ fn fan_out(shared: &Shared, now: Now, ready: &mut VecDeque<Waker>, overflowed: &
         budget: FANOUT_BUDGET,
         delivered: 0,
         lost: 0,
+        forward: 0,
     };
-    let more = shared.broker.subscriptions.continue_fanout(&mut delivery);
+    let more = shared.broker.subscriptions.continue_fanout(&mut delivery, |_, _, _| ());
     shared.broker.stats.add(0, Counter::MessagesDelivered, delivery.delivered);
     shared.broker.stats.add(0, Counter::PresenceDiffsLost, delivery.lost);
     shared.broker.report_overflows(overflowed);

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::pattern_table::PatternTable;
 use super::patterns::MatchCursor;
 use super::receivers::Receivers;
+use super::remote::Interested;
 use crate::config::OutputLimit;
 use crate::outbox::{Outbox, Pushed};
 use crate::resp::push::{ChannelKind, Frame, FrameBuffer, Payload, Payloads, SHARED_PAYLOAD_BYTES, share};
@@ -66,23 +67,52 @@ pub struct Cursor {
     audience: Audience,
     stage: Stage,
     /// Receivers reached.
-    pub delivered: u64,
+    delivered: u64,
+    peers: Forwarding,
 }
 
 impl Cursor {
-    /// Who is meant.
-    pub fn audience(&self) -> Audience {
-        self.audience
-    }
-
     /// The beginning of a delivery. Without `patterns` those that are subscribed to before it begins do not count either.
     pub fn new(patterns: bool) -> Self {
-        Cursor { audience: Audience::All, stage: Stage::Start { patterns }, delivered: 0 }
+        Cursor::among(patterns, 0, Interested::default())
+    }
+
+    /// The same, where patterns of the `linked` peers count too, and `interested` are those that get it anyway.
+    pub fn among(patterns: bool, linked: u64, interested: Interested) -> Self {
+        let peers = Forwarding { linked, interested };
+        Cursor { audience: Audience::All, stage: Stage::Start { patterns }, delivered: 0, peers }
     }
 
     /// The beginning of a delivery to some of those who are subscribed.
     pub fn to(audience: Audience) -> Self {
         Cursor { audience, ..Cursor::new(true) }
+    }
+
+    /// Who is meant.
+    pub fn audience(&self) -> Audience {
+        self.audience
+    }
+
+    /// Receivers reached, and subscribers of the peers that it is forwarded to.
+    pub fn receivers(&self) -> u64 {
+        self.delivered + self.peers.interested.subscribers
+    }
+}
+
+/// The other instances that a message is for.
+struct Forwarding {
+    /// Those that count; none if it came from one of them.
+    linked: u64,
+    /// Those that it is forwarded to.
+    interested: Interested,
+}
+
+impl Forwarding {
+    /// Patterns have been found to match: it is forwarded to those who want them, if it has not been yet.
+    fn add(&mut self, found: &VecDeque<u32>, patterns: &PatternTable, delivery: &mut Delivery<'_>) {
+        let forwarded = self.interested.peers;
+        found.iter().for_each(|&id| self.interested.add(patterns.interested(id, self.linked)));
+        delivery.forward |= self.interested.peers & !forwarded;
     }
 }
 
@@ -131,6 +161,8 @@ pub struct Delivery<'a> {
     pub delivered: u64,
     /// Messages that a receiver was told nothing of, having too much waiting.
     pub lost: u64,
+    /// The peers to which what is published is to be forwarded now, as bits.
+    pub forward: u64,
 }
 
 impl Delivery<'_> {
@@ -227,7 +259,8 @@ pub fn advance(
             Stage::Patterns(stage) => {
                 // All patterns may have gone since this delivery began.
                 if let Some(patterns) = patterns {
-                    let (finished, delivered) = stage.advance(message, audience, patterns, delivery);
+                    let (finished, delivered) =
+                        stage.advance(message, audience, patterns, &mut cursor.peers, delivery);
                     cursor.delivered += delivered;
                     delivery.delivered += delivered * messages;
                     if !finished {
@@ -247,12 +280,14 @@ impl PatternStage {
         PatternStage { since, search, searched: false, found, next: 0 }
     }
 
-    /// Whether all patterns are done, and how many receivers were reached.
+    /// Whether all patterns are done, and how many receivers were reached. Apart: most messages meet no pattern.
+    #[inline(never)]
     fn advance(
         &mut self,
         message: Message<'_>,
         audience: Audience,
         patterns: &PatternTable,
+        peers: &mut Forwarding,
         delivery: &mut Delivery<'_>,
     ) -> (bool, u64) {
         let mut total = 0;
@@ -281,6 +316,10 @@ impl PatternStage {
             }
             self.searched =
                 patterns.search(message.channel, &mut self.search, &mut delivery.budget, &mut self.found);
+            if peers.linked != 0 {
+                // At once: an id may be another pattern's when its turn comes.
+                peers.add(&self.found, patterns, delivery);
+            }
             if audience != Audience::All {
                 self.found.retain(|&id| patterns.pattern(id).starts_with(audience.prefix()));
             }
@@ -356,9 +395,19 @@ impl Fanout {
         advance(message, &mut self.cursor, receivers, patterns, delivery)
     }
 
+    /// What is delivered.
+    pub fn message(&self) -> Message<'_> {
+        Message { kind: self.kind, channel: &self.channel, payload: self.payload.as_payload() }
+    }
+
+    /// The id of who published it.
+    pub fn publisher(&self) -> u64 {
+        self.publisher.id()
+    }
+
     /// Tells the publisher how many received the message.
     pub fn finish(self) -> Option<Waker> {
-        self.publisher.complete(self.cursor.delivered)
+        self.publisher.complete(self.cursor.receivers())
     }
 }
 

@@ -1,12 +1,14 @@
 //! Patterns with their receivers.
 //!
 //! Owns what the pattern index does not know: who receives, and since when, so that a delivery that is interrupted
-//! meets neither a pattern that took a removed one's place nor a receiver that came after it began. Must not know locks.
+//! meets neither a pattern that took a removed one's place nor a receiver that came after it began; and which peers want it.
+//! Must not know locks.
 
 use std::collections::VecDeque;
 
 use super::patterns::{MatchCursor, PatternIndex};
 use super::receivers::{Receiver, Receivers};
+use super::remote::{self, First, Interested, Others};
 use super::reserved::TOPICS;
 use crate::map::HashKeys;
 
@@ -15,7 +17,9 @@ pub struct PatternTable {
     index: PatternIndex,
     entries: Vec<Entry>,
     latest: u64,
-    /// Patterns for channels of topics.
+    /// Those that have subscribers of this instance.
+    local: usize,
+    /// Of these, those for channels of topics.
     of_topics: usize,
 }
 
@@ -28,6 +32,20 @@ struct Entry {
     receivers: Receivers,
     /// Who was added while a fan-out was unfinished, in the order of numbers and slots alike.
     late: Vec<Late>,
+    /// The peer that wants it.
+    first: First,
+    /// The peers, if they are several.
+    others: Others,
+}
+
+impl Entry {
+    fn interested(&self, linked: u64) -> Interested {
+        if self.others.is_empty() { self.first.interested(linked) } else { self.others.interested(linked) }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.first.is_some() || !self.others.is_empty()
+    }
 }
 
 struct Late {
@@ -38,12 +56,23 @@ struct Late {
 impl PatternTable {
     /// An empty table.
     pub fn new(keys: HashKeys) -> Self {
-        PatternTable { index: PatternIndex::new(keys), entries: Vec::new(), latest: 0, of_topics: 0 }
+        PatternTable {
+            index: PatternIndex::new(keys),
+            entries: Vec::new(),
+            latest: 0,
+            local: 0,
+            of_topics: 0,
+        }
     }
 
-    /// Number of distinct patterns. (Redis `PUBSUB NUMPAT`.)
+    /// Number of distinct patterns that somebody wants, here or elsewhere.
     pub fn len(&self) -> usize {
         self.index.len()
+    }
+
+    /// Number of distinct patterns that have subscribers here.
+    pub fn local(&self) -> usize {
+        self.local
     }
 
     /// Whether there is none.
@@ -66,18 +95,68 @@ impl PatternTable {
         self.index.pattern(id)
     }
 
-    /// Adds a receiver to a pattern, which comes to exist if need be; returns its id and the receiver's slot.
-    /// `reuse`: see [`Receivers::add`].
-    pub fn add(&mut self, pattern: &[u8], receiver: Receiver, reuse: bool) -> (u32, u32) {
+    /// Number of subscribers that a pattern has here.
+    pub fn subscribers(&self, id: u32) -> usize {
+        self.entries.get(id as usize).map_or(0, |entry| entry.receivers.len())
+    }
+
+    /// Counts the patterns that have subscribers, here or at a peer that is linked, from the entry at `first` on, at most `most`
+    /// entries looked at. Returns also where to go on, or nothing at the end.
+    pub fn count_subscribed(&self, first: usize, most: usize, linked: u64) -> (usize, Option<usize>) {
+        let entries = self.entries.iter().skip(first).take(most);
+        let is_subscribed =
+            |entry: &&Entry| !entry.receivers.is_empty() || entry.interested(linked).subscribers > 0;
+        let next = first.saturating_add(most);
+        (entries.filter(is_subscribed).count(), (next < self.entries.len()).then_some(next))
+    }
+
+    /// What those peers want of a pattern that are linked.
+    pub fn interested(&self, id: u32, linked: u64) -> Interested {
+        self.entries.get(id as usize).map_or(Interested::default(), |entry| entry.interested(linked))
+    }
+
+    /// A peer wants a pattern for so many subscribers from now on, or not any more.
+    pub fn set_wanted(&mut self, pattern: &[u8], peer: u32, count: Option<u32>) {
+        let id = match count {
+            Some(_) => self.insert(pattern),
+            None => match self.index.find(pattern) {
+                Some(id) => id,
+                None => return,
+            },
+        };
+        let entry = &mut self.entries[id as usize];
+        let (several, others) = (!entry.others.is_empty(), &mut entry.others);
+        remote::set(&mut entry.first, || others, several, peer, count);
+        self.remove_if_unused(id);
+    }
+
+    /// The id of a pattern, which comes to exist if need be.
+    fn insert(&mut self, pattern: &[u8]) -> u32 {
         let id = self.index.insert(pattern);
         let place = id as usize;
         if place >= self.entries.len() {
             self.entries.resize_with(place + 1, Entry::default);
         }
+        id
+    }
+
+    fn remove_if_unused(&mut self, id: u32) {
+        let entry = &mut self.entries[id as usize];
+        if entry.receivers.is_empty() && !entry.is_wanted() {
+            *entry = Entry::default();
+            self.index.remove(id);
+        }
+    }
+
+    /// Adds a receiver to a pattern, which comes to exist if need be; returns its id and the receiver's slot.
+    /// `reuse`: see [`Receivers::add`].
+    pub fn add(&mut self, pattern: &[u8], receiver: Receiver, reuse: bool) -> (u32, u32) {
+        let id = self.insert(pattern);
         self.latest += 1;
-        let entry = &mut self.entries[place];
-        if entry.receivers.is_empty() && pattern.starts_with(TOPICS) {
-            self.of_topics += 1;
+        let entry = &mut self.entries[id as usize];
+        if entry.receivers.is_empty() {
+            self.local += 1;
+            self.of_topics += usize::from(pattern.starts_with(TOPICS));
         }
         let end = entry.receivers.end();
         let slot = entry.receivers.add(receiver, reuse);
@@ -91,14 +170,16 @@ impl PatternTable {
         (id, slot)
     }
 
-    /// Frees a receiver's slot, and the pattern with its last one.
+    /// Frees a receiver's slot, and the pattern with its last one if no peer wants it.
     pub fn remove(&mut self, id: u32, slot: u32, reuse: bool) {
         let entry = &mut self.entries[id as usize];
         entry.receivers.remove(slot, reuse);
         if entry.receivers.is_empty() {
-            *entry = Entry::default();
+            // To a fan-out that is under way it is a pattern that has gone.
+            (entry.receivers, entry.late) = (Receivers::default(), Vec::new());
+            self.local -= 1;
             self.of_topics -= usize::from(self.index.pattern(id).starts_with(TOPICS));
-            self.index.remove(id);
+            self.remove_if_unused(id);
         }
     }
 
@@ -116,11 +197,12 @@ impl PatternTable {
         (end > 0).then(|| (self.index.pattern(id), &entry.receivers, end))
     }
 
-    /// Whether at least `count` patterns match; true also if that takes more than `budget` to find out.
+    /// Whether at least `count` patterns with subscribers here match; true also if that takes more than `budget` to find out.
     pub fn may_match(&self, channel: &[u8], count: usize, mut budget: usize) -> bool {
         let mut found = Vec::new();
-        !self.index.matching(channel, &mut MatchCursor::default(), &mut budget, &mut found)
-            || found.len() >= count
+        let all = self.index.matching(channel, &mut MatchCursor::default(), &mut budget, &mut found);
+        let is_local = |id: &&u32| !self.entries[**id as usize].receivers.is_empty();
+        !all || found.iter().filter(is_local).count() >= count
     }
 
     /// Looks for patterns that match `channel` as far as the budget goes. Returns whether the search has ended.

@@ -7,6 +7,14 @@ pub const TOPICS: &[u8] = b"__presence__:";
 /// What channels begin with by which a session is held, and told how it stands. Its name follows.
 pub const SESSIONS: &[u8] = b"__presence_session__:";
 
+/// What channels begin with on which an instance tells what befalls its own clients.
+pub const INSTANCE: &[u8] = b"__hereabouts__:";
+
+/// Whether only this instance speaks on channels of this name, or on those that a pattern of this name matches.
+pub fn is_local(name: &[u8]) -> bool {
+    [TOPICS, SESSIONS, INSTANCE].iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// A reserved channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserved<'a> {

@@ -65,11 +65,11 @@ impl<T> Slab<T> {
         }
     }
 
-    /// The used entries among those with an index from `first` on, `most` looked at.
-    pub(super) fn range(&self, first: usize, most: usize) -> impl Iterator<Item = &T> {
+    /// The used entries, with their indexes, among those with an index from `first` on, `most` looked at.
+    pub(super) fn range(&self, first: usize, most: usize) -> impl Iterator<Item = (u32, &T)> {
         let entries = self.pieces.iter().skip(first / PIECE).flatten().skip(first % PIECE).take(most);
-        entries.filter_map(|entry| match entry {
-            Entry::Used(value) => Some(value),
+        (first as u32..).zip(entries).filter_map(|(index, entry)| match entry {
+            Entry::Used(value) => Some((index, value)),
             Entry::Free { .. } => None,
         })
     }
@@ -100,6 +100,7 @@ mod tests {
         *slab.get_mut(7) += 1;
         assert_eq!((*slab.get(50), *slab.get(3), *slab.get(7)), (1003, 1050, 8));
         assert_eq!(slab.end(), 100);
-        assert_eq!(slab.range(40, 12).copied().collect::<Vec<_>>()[9..], [49, 1003, 51]);
+        let range: Vec<(u32, i32)> = slab.range(40, 12).map(|(index, value)| (index, *value)).collect();
+        assert_eq!(range[9..], [(49, 49), (50, 1003), (51, 51)]);
     }
 }

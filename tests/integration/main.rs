@@ -7,6 +7,10 @@
 // How the tests start servers and talk to them; nothing here asserts what the server does.
 mod support;
 
+// What whole brokers in this process need.
+#[path = "../support/brokers.rs"]
+mod surroundings;
+
 // Framing: how bytes become requests, what is refused and with which text, before and after authentication.
 mod protocol;
 

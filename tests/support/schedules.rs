@@ -172,6 +172,7 @@ impl Broker {
             budget: shuttle::rand::thread_rng().gen_range(1..=3),
             delivered: 0,
             lost: 0,
+            forward: 0,
         });
         assert_eq!(overflowed, [0; 0]);
         ready.into_iter().for_each(Waker::wake);
@@ -212,7 +213,7 @@ impl Broker {
     pub(crate) fn flush(&self) {
         while !self.flusher.stopping.load(Ordering::SeqCst) {
             self.flusher.bell.wait();
-            while Self::deliver(|delivery| self.table.continue_fanout(delivery)) {}
+            while Self::deliver(|delivery| self.table.continue_fanout(delivery, |_, _, _| ())) {}
         }
     }
 

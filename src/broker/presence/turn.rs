@@ -155,6 +155,7 @@ impl Broker {
             budget: FANOUT_BUDGET,
             delivered: 0,
             lost: 0,
+            forward: 0,
         };
         let backlog = self.config().presence_watcher_backlog;
         for (topic, diff) in &told.diffs {

@@ -63,12 +63,9 @@ const PUBSUB: &[Row] = &[
         arity: 2,
         flags: ASKING,
         summary: "Returns the number of distinct patterns that are subscribed to.",
-        action: Action::Run(|context, _| {
-            let patterns = context.broker.subscriptions.patterns();
-            context.reply().integer(patterns as i64);
-            Ok(Flow::Done)
-        }),
+        action: Action::Run(|context, _| resume_now(context, PatternsRest { counted: 0, first: 0 })),
         since: "2.8.0",
+        complexity: "O(1) on a single instance, O(N) on one of several, where N is the number of patterns.",
         ..Row::of(Group::Pubsub)
     },
     Row {
@@ -168,7 +165,7 @@ const HELP: &[&str] = &[
 fn numsub(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) -> Result<Flow, Error> {
     context.reply().array((request.len() - 2) * 2);
     for_each_argument(context, request, 2, CHANNELS_PER_STEP, move |context, channel| {
-        let subscribers = context.broker.subscriptions.subscribers(kind, channel);
+        let subscribers = context.broker.subscriptions.all_subscribers(kind, channel);
         let mut reply = context.reply();
         reply.bulk(channel);
         reply.integer(subscribers as i64);
@@ -196,6 +193,29 @@ fn channels(context: &mut Context<'_>, request: Request<'_>, kind: ChannelKind) 
 pub(super) fn names_per_step(pattern_bytes: usize, name_bytes_max: usize) -> usize {
     let comparisons = pattern_bytes.saturating_mul(name_bytes_max).max(1);
     (COMPARISONS_PER_STEP / comparisons).clamp(1, CHANNELS_PER_STEP)
+}
+
+/// PUBSUB NUMPAT, under way.
+struct PatternsRest {
+    counted: usize,
+    first: usize,
+}
+
+impl Resume for PatternsRest {
+    fn resume(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+        loop {
+            if context.workspace.budget == 0 {
+                return Ok(Progress::Yield);
+            }
+            let (counted, next) = context.broker.subscriptions.count_patterns_of_all(self.first);
+            context.workspace.spend(1 + next.map_or(0, |next| next - self.first));
+            self.counted += counted;
+            let Some(next) = next else { break };
+            self.first = next;
+        }
+        context.reply().integer(self.counted as i64);
+        Ok(Progress::Done)
+    }
 }
 
 /// PUBSUB CHANNELS, under way.

@@ -23,10 +23,7 @@ use hereabouts::resp::push::FrameBuffer;
 use hereabouts::resp::request::{Decoder, Limits};
 use hereabouts::time::Now;
 
-#[path = "../../support/brokers.rs"]
-mod surroundings;
-
-use surroundings::{NoHost, identity};
+use crate::surroundings::{NoHost, identity};
 
 /// A broker, and the clients that are connected to it.
 struct Instance {
@@ -170,8 +167,9 @@ impl World {
             budget: 1024,
             delivered: 0,
             lost: 0,
+            forward: 0,
         };
-        self.broker(index).subscriptions.continue_fanout(&mut delivery);
+        self.broker(index).subscriptions.continue_fanout(&mut delivery, |_, _, _| ());
     }
 
     /// An instance is gone, and the others notice.

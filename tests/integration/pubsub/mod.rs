@@ -29,3 +29,6 @@ mod fan_out;
 
 // Many subscribers, many subscriptions.
 mod scale;
+
+// Several brokers: who is told what, and that all are counted.
+mod brokers;

@@ -1,0 +1,178 @@
+//! What other instances want, in the same table: whether a message is to be forwarded is known from the one look-up by which
+//! its receivers are found.
+//!
+//! Owns the bits of the peers that count. Who wants what is told by `broker/interest.rs`; it must not be known here how that is
+//! found out.
+
+use super::{ListPlace, Subscriptions, channel_kind, shard_of};
+use crate::map::HashKeys;
+use crate::pubsub::Kind;
+use crate::pubsub::channels::Channels;
+use crate::pubsub::remote::{Interested, Peers};
+use crate::pubsub::wanted::{Wanted, long_name};
+use crate::resp::push::ChannelKind;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Patterns that one step counts.
+const PATTERNS_PER_STEP: usize = 1024;
+
+/// What is kept for peers beside the table.
+#[derive(Default)]
+pub(super) struct Remote {
+    linked: AtomicU64,
+    everything: AtomicU64,
+    /// Channels with long names that peers want, by the hashes of their names.
+    long: LongNames,
+}
+
+#[derive(Default)]
+struct LongNames {
+    global: Mutex<Channels>,
+    shard: Mutex<Channels>,
+    count: AtomicUsize,
+}
+
+impl LongNames {
+    fn of(&self, kind: ChannelKind) -> &Mutex<Channels> {
+        match kind {
+            ChannelKind::Global => &self.global,
+            ChannelKind::Shard => &self.shard,
+        }
+    }
+
+    fn interested(&self, keys: HashKeys, kind: ChannelKind, name: &[u8], linked: u64) -> Interested {
+        let digest = if self.count.load(Ordering::Acquire) > 0 { long_name(name) } else { None };
+        let Some(digest) = digest else { return Interested::default() };
+        let channels = self.of(kind).lock();
+        let index = channels.find(keys.hash(&digest), &digest);
+        index.map_or(Interested::default(), |index| channels.interested(index, linked))
+    }
+}
+
+impl Subscriptions {
+    /// The peers that count.
+    #[inline]
+    pub fn peers(&self) -> Peers {
+        // In this order: who is linked anew gets everything from its first moment on.
+        let linked = self.remote.linked.load(Ordering::Acquire);
+        if linked == 0 {
+            return Peers::default();
+        }
+        Peers { linked, everything: self.remote.everything.load(Ordering::Acquire) }
+    }
+
+    /// These peers count from now on.
+    pub fn set_peers(&self, peers: Peers) {
+        let both = self.remote.linked.load(Ordering::Acquire) & peers.linked;
+        self.remote.linked.store(both, Ordering::Release);
+        self.remote.everything.store(peers.everything, Ordering::Release);
+        self.remote.linked.store(peers.linked, Ordering::Release);
+    }
+
+    /// A peer wants something for so many subscribers from now on, or not any more.
+    pub fn set_wanted(&self, wanted: &Wanted, peer: u32, count: Option<u32>) {
+        let Some(kind) = channel_kind(wanted.kind()) else {
+            let mut patterns = self.patterns.write();
+            patterns.set_wanted(wanted.name(), peer, count);
+            self.count_patterns(&patterns);
+            return;
+        };
+        let hash = self.keys.hash(wanted.name());
+        if wanted.is_digest() {
+            let mut channels = self.remote.long.of(kind).lock();
+            let before = channels.len();
+            channels.set_wanted(hash, wanted, peer, count);
+            let change = channels.len().wrapping_sub(before);
+            self.remote.long.count.fetch_add(change, Ordering::AcqRel);
+        } else {
+            self.shards(kind)[shard_of(hash)].lock().set_wanted(hash, wanted, peer, count);
+        }
+    }
+
+    /// To which of these peers what is published to a channel goes, patterns not counted, and the channel's subscribers there.
+    #[inline]
+    pub(super) fn interested(
+        &self,
+        channels: &Channels,
+        index: Option<u32>,
+        (kind, name): (ChannelKind, &[u8]),
+        peers: Peers,
+    ) -> Interested {
+        if peers.linked == 0 {
+            return Interested::default();
+        }
+        self.interested_peers(channels, index, (kind, name), peers)
+    }
+
+    /// Apart, so that an instance without peers does not carry it through each publish.
+    #[inline(never)]
+    fn interested_peers(
+        &self,
+        channels: &Channels,
+        index: Option<u32>,
+        (kind, name): (ChannelKind, &[u8]),
+        Peers { linked, everything }: Peers,
+    ) -> Interested {
+        let mut interested = self.remote.long.interested(self.keys, kind, name, linked);
+        index.into_iter().for_each(|index| interested.add(channels.interested(index, linked)));
+        interested.peers |= linked & everything;
+        interested
+    }
+
+    /// What is subscribed to here under a name, and how often; nothing if it is not.
+    pub fn local(&self, kind: Kind, name: &[u8]) -> Option<(Wanted, usize)> {
+        let Some(channel_kind) = channel_kind(kind) else {
+            let patterns = self.patterns.read();
+            let subscribers = patterns.find(name).map_or(0, |id| patterns.subscribers(id));
+            return (subscribers > 0).then(|| (Wanted::new(kind, name), subscribers));
+        };
+        let hash = self.keys.hash(name);
+        let shard = self.shards(channel_kind)[shard_of(hash)].lock();
+        let index = shard.find(hash, name)?;
+        let subscribers = shard.receivers(index).len();
+        (subscribers > 0).then(|| (shard.wanted(index).clone(), subscribers))
+    }
+
+    /// Number of subscribers of a channel itself on all instances, patterns not counted. (PUBSUB NUMSUB.)
+    pub fn all_subscribers(&self, kind: ChannelKind, name: &[u8]) -> u64 {
+        let peers = self.peers();
+        let hash = self.keys.hash(name);
+        let shard = self.shards(kind)[shard_of(hash)].lock();
+        let index = shard.find(hash, name);
+        let local = index.map_or(0, |index| shard.receivers(index).len() as u64);
+        local + self.interested(&shard, index, (kind, name), peers).subscribers
+    }
+
+    /// Counts some of the distinct patterns that have subscribers on any instance. Returns also where to go on, or nothing at
+    /// the end. (PUBSUB NUMPAT.)
+    pub fn count_patterns_of_all(&self, first: usize) -> (usize, Option<usize>) {
+        let linked = self.peers().linked;
+        let patterns = self.patterns.read();
+        if linked == 0 {
+            (patterns.local(), None)
+        } else {
+            patterns.count_subscribed(first, PATTERNS_PER_STEP, linked)
+        }
+    }
+
+    /// Shows names of channels that have subscribers on any instance, a piece at a time; of those with long names only the ones
+    /// that have them here. (PUBSUB CHANNELS.)
+    pub fn for_each_channel(
+        &self,
+        kind: ChannelKind,
+        place: ListPlace,
+        most: usize,
+        visit: impl FnMut(&[u8]),
+    ) -> Option<ListPlace> {
+        let linked = self.peers().linked;
+        let shards = self.shards(kind);
+        let next = shards[place.shard].lock().for_each_name(place.entry, most, linked, visit);
+        match next {
+            Some(entry) => Some(ListPlace { entry, ..place }),
+            None => {
+                (place.shard + 1 < shards.len()).then_some(ListPlace { shard: place.shard + 1, entry: 0 })
+            }
+        }
+    }
+}
