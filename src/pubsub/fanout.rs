@@ -259,7 +259,8 @@ pub fn advance(
             Stage::Patterns(stage) => {
                 // All patterns may have gone since this delivery began.
                 if let Some(patterns) = patterns {
-                    let (finished, delivered) = stage.advance(message, audience, patterns, &mut cursor.peers, delivery);
+                    let (finished, delivered) =
+                        stage.advance(message, audience, patterns, &mut cursor.peers, delivery);
                     cursor.delivered += delivered;
                     delivery.delivered += delivered * messages;
                     if !finished {
