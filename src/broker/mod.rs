@@ -6,7 +6,7 @@
 //!
 //! Lock order: presence (the machine, a shard of topics, a shard of places), interest, a shard of channels, then patterns,
 //! then an outbox. The list of clients, that of monitors, the pause, the configuration, the notices, the request to stop, the
-//! cleanup queue, what is rare of a client, and what statistics have (errors, gauges, the slow log, the latency monitor) are
+//! roster, the cleanup queue, what is rare of a client, and what statistics have (errors, gauges, the slow log, the latency monitor) are
 //! taken alone. No lock is held for longer than one budget, but for the one that lets one client at a time change the
 //! configuration; and wakers are called when all are free.
 
@@ -22,6 +22,7 @@ pub mod monitors;
 pub mod notices;
 pub mod pause;
 pub mod presence;
+pub mod roster;
 pub mod session;
 pub mod slow_log;
 pub mod stats;
@@ -125,6 +126,8 @@ pub struct Broker {
     pub subscriptions: Subscriptions,
     /// What other instances want.
     pub interest: interest::Interest,
+    /// Which other instances there are.
+    pub sightings: roster::Sightings,
     /// Who is present in which topic.
     pub presence: presence::Presence,
     /// Everyone connected.
@@ -156,6 +159,9 @@ impl Broker {
     pub fn new(config: Config, host: Box<dyn Host>, identity: Identity, keys: HashKeys, now: Now) -> Self {
         let counted = config.pubsub_stats_channels;
         let startup_bytes = (identity.resident_bytes)();
+        let subscriptions = Subscriptions::counting(keys, counted);
+        // What looks like a Redis Cluster has counts that its clients add up.
+        let subscriptions = if config.face.enabled { subscriptions.with_own_counts() } else { subscriptions };
         let presence = presence::Presence::new(&config, &identity, keys, now);
         Broker {
             stats: Stats::new(identity.command_rows),
@@ -165,10 +171,11 @@ impl Broker {
             latency: LatencyMonitor::default(),
             peak_bytes: AtomicU64::new(startup_bytes),
             interest: interest::Interest::new(presence.owner(), keys, now),
+            sightings: roster::Sightings::default(),
             presence,
             identity,
             started: now,
-            subscriptions: Subscriptions::counting(keys, counted),
+            subscriptions,
             clients: Clients::default(),
             monitors: Monitors::default(),
             pause: Pause::default(),

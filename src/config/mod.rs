@@ -22,6 +22,7 @@ mod row;
 mod tls;
 
 pub use launch::{Launch, Stop, load};
+pub use options::face::Face;
 pub use parse::{Notice, read_file};
 pub use redis_server::{build_id, version_line};
 pub use rewrite::rewrite;
@@ -240,6 +241,8 @@ pub struct Config {
     pub pidfile: Option<PathBuf>,
     /// TLS.
     pub tls: Tls,
+    /// How clients see a cluster.
+    pub face: Face,
     /// What was set of Redis's options that have no meaning here, by name: CONFIG GET shows it again.
     pub ignored: BTreeMap<&'static str, Vec<u8>>,
 }
@@ -305,6 +308,7 @@ impl Default for Config {
             dir: ".".to_owned(),
             pidfile: None,
             tls: Tls::default(),
+            face: Face::default(),
             ignored: BTreeMap::new(),
         }
     }

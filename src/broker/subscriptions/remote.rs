@@ -22,6 +22,8 @@ const PATTERNS_PER_STEP: usize = 1024;
 pub(super) struct Remote {
     linked: AtomicU64,
     everything: AtomicU64,
+    /// What peers want is forwarded to them, and as if for nobody: so counts are those of this instance.
+    pub(super) is_uncounted: bool,
     /// Channels with long names that peers want, by the hashes of their names.
     long: LongNames,
 }
@@ -72,6 +74,7 @@ impl Subscriptions {
 
     /// A peer wants something for so many subscribers from now on, or not any more.
     pub fn set_wanted(&self, wanted: &Wanted, peer: u32, count: Option<u32>) {
+        let count = if self.remote.is_uncounted { count.map(|_| 0) } else { count };
         let Some(kind) = channel_kind(wanted.kind()) else {
             let mut patterns = self.patterns.write();
             patterns.set_wanted(wanted.name(), peer, count);
