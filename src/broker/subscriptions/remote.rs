@@ -180,3 +180,64 @@ impl Subscriptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::broker::subscriptions::Published;
+    use crate::broker::subscriptions::tests::deliver;
+    use crate::outbox::Outbox;
+    use crate::pubsub::Subscribed;
+    use crate::pubsub::fanout::Message;
+    use crate::resp::push::Payload;
+
+    /// One subscriber of `a` and of `p*` here, five elsewhere.
+    fn table(table: Subscriptions) -> Subscriptions {
+        table.set_peers(Peers { linked: 1, everything: 0 });
+        for (kind, name) in [(Kind::Channel, &b"a"[..]), (Kind::Pattern, b"p*")] {
+            let receiver = Arc::new(Outbox::new(1));
+            table.subscribe(kind, name, &receiver, &mut Subscribed::default(), |_| ());
+            table.set_wanted(&Wanted::new(kind, name), 0, Some(5));
+        }
+        table.set_wanted(&Wanted::new(Kind::Channel, b"only there"), 0, Some(1));
+        table.set_wanted(&Wanted::new(Kind::Pattern, b"only there*"), 0, Some(1));
+        table
+    }
+
+    /// What a publisher is told, and the peers that get it.
+    fn published(table: &Subscriptions, channel: &[u8]) -> (Published, u64) {
+        let message = Message { kind: ChannelKind::Global, channel, payload: Payload::Small(b"x") };
+        deliver(100, |delivery| {
+            let published = table.publish(message, &Arc::new(Outbox::new(0)), delivery);
+            (published, delivery.forward)
+        })
+    }
+
+    fn channels(table: &Subscriptions) -> usize {
+        let (mut place, mut found) = (Some(ListPlace::default()), 0);
+        while let Some(next) = place {
+            place = table.for_each_channel(ChannelKind::Global, next, 100, |_| found += 1);
+        }
+        found
+    }
+
+    #[test]
+    fn counts_are_those_of_all_instances_or_of_this_one_and_peers_get_it_either_way() {
+        let keys = HashKeys::new([1, 2]);
+        let all = table(Subscriptions::new(keys));
+        assert_eq!(published(&all, b"a"), (Published::Delivered(6), 1));
+        assert_eq!(published(&all, b"pq"), (Published::Delivered(6), 1));
+        assert_eq!(all.all_subscribers(ChannelKind::Global, b"a"), 6);
+        assert_eq!((channels(&all), all.count_patterns_of_all(0).0), (2, 2));
+        let own = table(Subscriptions::new(keys).with_own_counts());
+        assert_eq!(published(&own, b"a"), (Published::Delivered(1), 1));
+        assert_eq!(published(&own, b"pq"), (Published::Delivered(1), 1));
+        assert_eq!(published(&own, b"only there"), (Published::Delivered(0), 1));
+        assert_eq!(own.all_subscribers(ChannelKind::Global, b"a"), 1);
+        assert_eq!((channels(&own), own.count_patterns_of_all(0).0), (1, 1));
+        own.set_wanted(&Wanted::new(Kind::Channel, b"a"), 0, None);
+        assert_eq!(published(&own, b"a"), (Published::Delivered(1), 0));
+    }
+}
