@@ -53,14 +53,12 @@ pub(super) static SERVED: &[Row] = &[
         "0",
         face!(announce_port, PORT),
         "Port that CLUSTER SLOTS names for this instance, where clients do not reach it at port; 0 for that one.",
-    )
-    .immutable(),
+    ),
     Row::served(
         "cluster-announce-tls-port",
         "number",
         "0",
         face!(announce_tls_port, PORT),
         "The same for clients that have connected with TLS; 0 for tls-port.",
-    )
-    .immutable(),
+    ),
 ];
