@@ -1,7 +1,6 @@
 //! The roster: what is known of each instance of the cluster, this one included.
 //!
-//! Owns the words in which CLUSTER, HEREABOUTS.PEERS and INFO are told of it, and the lock behind which whoever keeps peers says
-//! what he sees. Must not know how it is shown.
+//! Owns the words in which CLUSTER, HEREABOUTS.PEERS and INFO are told of it. Must not know how it is shown.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use std::time::Duration;
 use super::Broker;
 use crate::crdt::Owner;
 use crate::link::{Counts, Loss, Report, Standing};
-use crate::sync::Mutex;
 
 /// What membership says of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,17 +61,6 @@ impl Peer {
     }
 }
 
-/// What whoever keeps peers sees.
-#[derive(Clone, Debug, Default)]
-pub struct Sighting {
-    /// Where this instance takes links itself, if it does.
-    pub link: Option<SocketAddr>,
-    /// All peers that are known of. Their lags are found out by [`Broker::roster`].
-    pub peers: Vec<Peer>,
-    /// What was dropped on the way to peers that are no more, and lost on the way from them.
-    pub former: Losses,
-}
-
 /// Messages that were lost between two instances, or more, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
@@ -85,7 +72,7 @@ pub struct Losses {
 
 impl Losses {
     /// With those of a peer.
-    fn with(mut self, report: &Report) -> Self {
+    pub(super) fn with(mut self, report: &Report) -> Self {
         for loss in Loss::ALL {
             self.dropped[loss as usize] += report.dropped[loss as usize];
             self.lost[loss as usize] += report.lost[loss as usize];
@@ -99,8 +86,6 @@ impl Losses {
 pub struct Roster {
     /// This instance.
     pub me: Owner,
-    /// Where it takes links, if it does.
-    pub link: Option<SocketAddr>,
     /// The others, by their ids.
     pub peers: Vec<Peer>,
     /// What was lost between this instance and all others, ever.
@@ -118,26 +103,10 @@ impl Roster {
     }
 }
 
-/// What was seen last, behind its lock. It is taken alone.
-#[derive(Default)]
-pub struct Sightings(Mutex<Sighting>);
-
-impl Sightings {
-    /// This is how it is now.
-    pub fn set(&self, sighting: Sighting) {
-        *self.0.lock() = sighting;
-    }
-
-    fn get(&self) -> Sighting {
-        self.0.lock().clone()
-    }
-}
-
 impl Broker {
     /// What is known of the cluster now. It looks at each instance, of which there are few.
     pub fn roster(&self) -> Roster {
-        let Sighting { link, mut peers, former } = self.sightings.get();
-        peers.sort_unstable_by_key(|peer| peer.owner);
+        let (mut peers, former) = self.peers.seen();
         let nodes = if peers.is_empty() { Vec::new() } else { self.presence.nodes() };
         for peer in &mut peers {
             let node = peer.owner.node;
@@ -147,7 +116,6 @@ impl Broker {
         }
         Roster {
             me: self.presence.owner(),
-            link,
             losses: peers.iter().fold(former, |losses, peer| losses.with(&peer.report)),
             peers,
             divergences: self.interest.divergences() + self.presence.divergences(),

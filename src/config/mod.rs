@@ -10,6 +10,8 @@ use std::time::Duration;
 
 pub mod options;
 
+mod cluster;
+mod cluster_format;
 mod flags;
 mod format;
 mod launch;
@@ -21,6 +23,7 @@ mod rewrite;
 mod row;
 mod tls;
 
+pub use cluster::{Cluster, SubscribeAck};
 pub use launch::{Launch, Stop, load};
 pub use options::face::Face;
 pub use parse::{Notice, read_file};
@@ -241,6 +244,8 @@ pub struct Config {
     pub pidfile: Option<PathBuf>,
     /// TLS.
     pub tls: Tls,
+    /// Other instances.
+    pub cluster: Cluster,
     /// How clients see a cluster.
     pub face: Face,
     /// What was set of Redis's options that have no meaning here, by name: CONFIG GET shows it again.
@@ -308,6 +313,7 @@ impl Default for Config {
             dir: ".".to_owned(),
             pidfile: None,
             tls: Tls::default(),
+            cluster: Cluster::default(),
             face: Face::default(),
             ignored: BTreeMap::new(),
         }

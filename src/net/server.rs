@@ -11,7 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::cluster::{self, Cluster, Places};
 use super::doors::Doors;
+use super::gossip::Gossip;
 use super::host::RunningServer;
 use super::logging::Logging;
 use super::measure::{
@@ -36,6 +38,7 @@ pub struct Server {
     ports: (Option<u16>, Option<u16>),
     /// Absolute, so that it is the same file when `dir` has changed.
     unixsocket: Option<PathBuf>,
+    gossip: Option<Gossip>,
 }
 
 impl Server {
@@ -63,30 +66,12 @@ impl Server {
             tls.replace(Some(settings));
         }
         let listeners = listen(&mut config)?;
+        let places = Places::bind(&config)?;
         let ports = (config.port, config.tls.port);
         let unixsocket = config.unixsocket.as_ref().and_then(|path| std::path::absolute(path).ok());
         let clock = Clock::start();
-        let random = |error| format!("no entropy from the operating system: {error}");
-        let keys = HashKeys::new(entropy().map_err(random)?);
-        let run_id = entropy::<3>().map_err(random)?.map(|number| format!("{number:016x}")).concat();
-        let [node, life] = entropy().map_err(random)?;
-        let identity = Identity {
-            node: NodeId(node),
-            life,
-            run_id: run_id[..40].to_owned(),
-            process_id: std::process::id(),
-            executable: std::env::current_exe()
-                .map_or_else(|_| String::new(), |path| path.display().to_string()),
-            config_file: config_file.to_owned(),
-            monotonic,
-            resident_bytes,
-            processor_time,
-            allocator_report,
-            allocator: allocator_name(),
-            system: system_name(),
-            system_bytes: system_bytes(),
-            command_rows: table::rows().len(),
-        };
+        let keys = HashKeys::new(entropy().map_err(no_entropy)?);
+        let identity = identity(&config, config_file)?;
         let shared = Arc::new_cyclic(|shared| {
             let host = Box::new(RunningServer::new(shared.clone(), config_file, logging));
             let broker = Broker::new(config, host, identity, keys, clock.now());
@@ -98,6 +83,7 @@ impl Server {
                 turns: Turns::default(),
                 flush: Notify::new(),
                 presence: Notify::new(),
+                cluster: Cluster::default(),
                 postponed: Notify::new(),
                 gone: Notify::new(),
                 stop: Notify::new(),
@@ -108,8 +94,23 @@ impl Server {
         background.spawn(pause::run(shared.clone()));
         background.spawn(presence::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
-        shared.doors.open(&shared, listeners);
-        Ok(Server { shared, background, ports, unixsocket })
+        let gossip = places.map(|places| cluster::start(&shared, places, &mut background)).transpose()?;
+        if gossip.is_some() {
+            let shared = shared.clone();
+            background.spawn(async move {
+                shared.cluster.wait_until_joined().await;
+                shared.doors.open(&shared, listeners);
+            });
+        } else {
+            shared.cluster.joined.send_replace(true);
+            shared.doors.open(&shared, listeners);
+        }
+        Ok(Server { shared, background, ports, unixsocket, gossip })
+    }
+
+    /// Waits until clients are served: an instance of a cluster listens to the others first. (`cluster-join-timeout`.)
+    pub async fn joined(&self) {
+        self.shared.cluster.wait_until_joined().await;
     }
 
     /// The TCP port with which the server started, if there was one.
@@ -177,7 +178,43 @@ impl Server {
             }
         };
         let _ = tokio::time::timeout(timeout, all_gone).await;
+        if let Some(gossip) = self.gossip.take() {
+            // An error would be a panic there, which has been logged.
+            let _ = tokio::task::spawn_blocking(|| gossip.leave()).await;
+        }
         self.background.shutdown().await;
         self.shared.broker.clients.len()
+    }
+}
+
+fn no_entropy(error: std::io::Error) -> String {
+    format!("no entropy from the operating system: {error}")
+}
+
+/// What is drawn at random for this start, and what is known of the process.
+fn identity(config: &Config, config_file: &str) -> Result<Identity, String> {
+    let run_id = entropy::<3>().map_err(no_entropy)?.map(|number| format!("{number:016x}")).concat();
+    let [node, life] = entropy().map_err(no_entropy)?;
+    Ok(Identity {
+        node: NodeId(config.cluster.node_id.unwrap_or(node)),
+        life,
+        run_id: run_id[..40].to_owned(),
+        process_id: std::process::id(),
+        executable: std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string()),
+        config_file: config_file.to_owned(),
+        monotonic,
+        resident_bytes,
+        processor_time,
+        allocator_report,
+        allocator: allocator_name(),
+        system: system_name(),
+        system_bytes: system_bytes(),
+        command_rows: table::rows().len(),
+    })
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.broker.peers.give_up();
     }
 }

@@ -59,11 +59,15 @@ impl Map {
             None => config.port.is_none(),
         };
         let me = Node {
-            // Who came by a Unix socket is on this machine.
-            ip: reached.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |(ip, _)| ip),
+            // Who came by a Unix socket is on this machine. What is announced holds for clients, too, as in Redis.
+            ip: match (config.cluster.announce_ip.parse(), reached) {
+                (Ok(announced), _) => announced,
+                (Err(_), Some((ip, _))) => ip,
+                (Err(_), None) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            },
             port: own_port(config.face.announce_port, reached.filter(|_| !with_tls), config.port),
             tls_port: own_port(config.face.announce_tls_port, reached.filter(|_| with_tls), config.tls.port),
-            bus_port: roster.link.map_or(0, |link| link.port()),
+            bus_port: own_bus_port(config),
             id: long_id(roster.me.node),
             is_me: true,
             is_up: true,
@@ -101,6 +105,16 @@ fn own_port(announced: u16, reached: Option<(IpAddr, u16)>, configured: Option<u
         (0, None) => configured.unwrap_or(0),
         (announced, _) => announced,
     }
+}
+
+/// The port of links, 0 for none or for one that is not known here.
+fn own_bus_port(config: &Config) -> u16 {
+    let own = if config.cluster.is_enabled() {
+        config.cluster.port(config.port.or(config.tls.port)).unwrap_or(0)
+    } else {
+        0
+    };
+    config.cluster.announce_bus_port.unwrap_or(own)
 }
 
 /// Another instance, once it has said where its clients are.

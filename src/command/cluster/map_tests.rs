@@ -38,14 +38,7 @@ pub(in crate::command) fn peer(node: u64) -> Peer {
 }
 
 pub(in crate::command) fn roster(me: u64, peers: &[Peer]) -> Roster {
-    Roster {
-        me: owner(me),
-        link: Some(SocketAddr::from(([10, 0, 0, me as u8], 16_379))),
-        peers: peers.to_vec(),
-        losses: Losses::default(),
-        divergences: 0,
-        unheard: 0,
-    }
+    Roster { me: owner(me), peers: peers.to_vec(), losses: Losses::default(), divergences: 0, unheard: 0 }
 }
 
 fn tcp(text: &str) -> Address {
@@ -54,6 +47,7 @@ fn tcp(text: &str) -> Address {
 
 fn config() -> Config {
     let mut config = Config { port: Some(6379), ..Config::default() };
+    config.cluster.peers = vec!["10.0.0.9:16379".to_owned()];
     config.tls.port = Some(6390);
     config
 }
@@ -116,6 +110,8 @@ fn who_asks_is_told_of_this_instance_where_he_has_found_it() {
     (announced.face.announce_port, announced.face.announce_tls_port) = (7000, 7001);
     assert_eq!(at(&tcp("192.168.0.1:6379"), &announced)[0], "192.168.0.1:7000");
     assert_eq!(at(&tcp("192.168.0.1:6390"), &announced)[0], "192.168.0.1:7001");
+    announced.cluster.announce_ip = "203.0.113.1".to_owned();
+    assert_eq!(at(&tcp("192.168.0.1:6379"), &announced)[0], "203.0.113.1:7000");
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn three() -> Roster {
 }
 
 fn three_map() -> Map {
-    let config = Config { port: Some(6379), ..Config::default() };
+    let mut config = Config { port: Some(6379), ..Config::default() };
+    config.cluster.peers = vec!["10.0.0.9:16379".to_owned()];
     Map::new(&three(), &config, &Address::Tcp("192.168.0.2:6379".parse().unwrap()))
 }
 
