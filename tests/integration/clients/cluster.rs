@@ -1,10 +1,11 @@
-//! The classes that libraries have for Redis Cluster, on an instance that looks like one (`cluster-enabled yes`): they find it, take
-//! its slots, and channels and shard channels of all slots work. What exactly is in the scripts.
+//! The classes that libraries have for Redis Cluster, on one instance and on three that look like one (`cluster-enabled yes`): they
+//! find them, take their slots, and channels and shard channels of all slots work. What exactly is in the scripts.
 
 use std::process::Command;
 
 use super::environment::{node_modules, python};
 use super::script::{node, python_script, run_script_against};
+use crate::instances::Instances;
 use crate::support::{Protocol, Server, both_protocols_with, differs_from_oracle, installed};
 
 const ENABLED: &[&str] = &["--cluster-enabled", "yes"];
@@ -16,6 +17,17 @@ fn run(command: Option<Command>, protocol: &str) {
         && let Some(mut command) = command
     {
         run_script_against(Server::start_with(ENABLED), &mut command, protocol);
+    }
+}
+
+/// The same with three instances, of which the script is given one.
+#[track_caller]
+fn run_over_three(command: Option<Command>) {
+    if !differs_from_oracle(OURS)
+        && let Some(mut command) = command
+    {
+        let mut instances = Instances::start_with(3, ENABLED);
+        run_script_against(instances.take(1), &mut command, "default");
     }
 }
 
@@ -63,6 +75,21 @@ fn node_redis_5_as_it_comes() {
 #[test]
 fn node_redis_6_as_it_comes() {
     library("redis6", "default");
+}
+
+#[test]
+fn redis_py_8_over_three_instances() {
+    run_over_three(python_script(python(), "python/redis_cluster.py", &[]));
+}
+
+#[test]
+fn ioredis_6_over_three_instances() {
+    run_over_three(node(node_modules(), "node/cluster.cjs", &["ioredis6"]));
+}
+
+#[test]
+fn node_redis_6_over_three_instances() {
+    run_over_three(node(node_modules(), "node/cluster.cjs", &["redis6"]));
 }
 
 #[test]
