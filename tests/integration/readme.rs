@@ -2,7 +2,8 @@
 //!
 //! A block's lines with `$ ` are commands for the shell, those below what a terminal shows then. The blocks below one
 //! heading have a server of their own. A command that subscribes goes on running; a block that begins without a command
-//! is what the latest of these shows next. Refs of presence are others each time, but the same ones where the same stand.
+//! is what the latest of these shows next. One that starts an instance goes on running too: it is waited for until it is linked
+//! with those before it, and what it logs is not compared. Refs of presence are others each time, but the same ones where the same stand.
 //!
 //! Its programs are run in `clients/readme.rs`.
 
@@ -119,14 +120,32 @@ fn end(mut command: Running) {
     assert!(rest.is_empty(), "it prints more than README.md says: {rest:?}");
 }
 
+/// Starts an instance, and waits until it is linked with so many others.
+#[track_caller]
+fn start_instance(command: &str, port: u16, others: usize) -> Running {
+    let instance = start(command, port);
+    let (mut ready, mut linked) = (false, 0);
+    while !ready || linked < others {
+        let line = instance.line().unwrap_or_else(|| panic!("it ends: {command}"));
+        ready |= line.contains("Ready to accept connections");
+        linked += usize::from(line.contains("Linked with instance"));
+    }
+    instance
+}
+
 fn run(steps: &[Step]) {
     let server = Server::start();
     let mut subscriber: Option<Running> = None;
+    let mut instances: Vec<Running> = Vec::new();
     let (mut said, mut read) = (Refs::default(), Refs::default());
     for step in steps {
         let expected: Vec<String> = step.expected.iter().filter_map(|line| shown(line)).collect();
         let actual = match &step.command {
             None => next(subscriber.as_ref().expect("a subscriber above it"), expected.len()),
+            Some(command) if command.starts_with("hereabouts --port") => {
+                instances.push(start_instance(command, server.port, instances.len()));
+                Vec::new()
+            }
             Some(command) => {
                 let running = start(command, server.port);
                 if command.split(' ').any(|word| word.ends_with("subscribe")) {

@@ -155,6 +155,21 @@ fn a_configuration_file_of_redis_loads() {
 }
 
 #[test]
+fn the_files_of_three_instances_load_and_differ_in_port_and_id() {
+    let files = [
+        include_str!("../../../conf/three-instances/one.conf"),
+        include_str!("../../../conf/three-instances/two.conf"),
+        include_str!("../../../conf/three-instances/three.conf"),
+    ];
+    for (text, port) in files.into_iter().zip(6380..) {
+        let config = config(text);
+        assert_eq!(config.port, Some(port));
+        assert_eq!(config.cluster.peers, ["127.0.0.1:16380", "127.0.0.1:16381", "127.0.0.1:16382"]);
+        assert_eq!(config.cluster.node_id, Some(u64::from(port) - 6379));
+    }
+}
+
+#[test]
 fn the_annotated_file_documents_every_served_option_with_its_default() {
     let text = include_str!("../../../conf/hereabouts.conf");
     assert_eq!(config(text), Config::default());
