@@ -4,7 +4,7 @@
 //! falling back to an older one because the newer one's owner is away. It is shown if it is live, its session was not ended
 //! since, and an instance that is up holds it, or the session is kept. Must not know why a member is looked at again.
 
-use super::entry::{Entry, Rank, State, Version};
+use super::entry::{Attachment, Entry, Rank, State, Version};
 use super::machine::Presence;
 use super::members::Slot;
 use super::name::{Member, Name};
@@ -178,10 +178,14 @@ impl Presence {
             State::Lost(_) => return false,
         };
         let owners = &self.owners;
-        let is_lower = |owner: &crate::crdt::Owner| {
-            owner.node < me && owners.get(owner).is_some_and(|view| view.is_up())
+        let (is_gone, stamp) = (version.state() == State::Gone, version.stamp);
+        // Who has given it up, perhaps as it had yet to hear of the session, will not.
+        let is_for_other = |(owner, attachment): (&crate::crdt::Owner, &Attachment)| {
+            owner.node < me
+                && (is_gone || attachment.given_up.is_none_or(|given_up| given_up < stamp))
+                && owners.get(owner).is_some_and(|view| view.is_up())
         };
-        if named.holders.keys().any(is_lower) {
+        if named.holders.iter().any(is_for_other) {
             return false;
         }
         self.counts.adopted += 1;
