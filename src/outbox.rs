@@ -10,9 +10,12 @@
 //! - a waker is handed out once, and again only after the owner has come back and found nothing to take;
 //! - while the owner *holds* ([`Outbox::hold`]), what others push waits behind the replies of the command that is
 //!   being executed;
+//! - the owner can put up a *barrier* ([`Outbox::raise`]): all that is appended from then on, by whomever, waits until somebody
+//!   [lowers](Outbox::lower) it, and has its part in the limits;
 //! - what is kept elsewhere for the owner to *fetch* is not in the queue and has no part in its limits: whoever keeps it
 //!   [nudges](Outbox::nudge), and the owner fetches a bounded piece whenever its socket has taken the one before.
 
+mod aside;
 mod queue;
 
 use std::task::Waker;
@@ -25,6 +28,7 @@ use crate::resp::Protocol;
 use crate::resp::push::Frame;
 use crate::sync::Mutex;
 use crate::time::Now;
+use aside::Aside;
 use queue::Queue;
 
 /// Why a connection must end. The first reason given stays, but for [`CloseReason::Shutdown`], which any other replaces.
@@ -75,6 +79,8 @@ pub enum Taken {
     More,
     /// Nothing to do; the waker is kept.
     Nothing,
+    /// Nothing to do until a barrier is lowered; the waker is kept.
+    Behind,
     /// The connection must end, and everything that was still to be written is taken.
     Closed(CloseReason),
 }
@@ -99,7 +105,8 @@ pub struct Outbox {
 #[derive(Default)]
 struct State {
     queue: Queue,
-    held: Option<Box<Queue>>,
+    /// What is not in the queue yet.
+    aside: Option<Box<Aside>>,
     waker: Option<Waker>,
     /// Bytes that the owner has taken and the socket has not.
     unwritten: usize,
@@ -130,7 +137,7 @@ fn clamped(bytes: usize) -> u32 {
 
 impl State {
     fn queued(&self) -> usize {
-        self.queue.bytes + self.held.as_ref().map_or(0, |held| held.bytes)
+        self.queue.bytes + self.aside.as_ref().map_or(0, |aside| aside.bytes)
     }
 
     fn waiting(&self) -> usize {
@@ -138,19 +145,41 @@ impl State {
     }
 
     fn append(&mut self, frame: Frame<'_>) {
-        let queue = match self.held.as_deref_mut() {
-            Some(held) => held,
-            None => &mut self.queue,
-        };
-        queue.append(frame, self.protocol, self.last_batch as usize);
+        match &mut self.aside {
+            Some(aside) => aside.append(frame, self.protocol),
+            None => self.queue.append(frame, self.protocol, self.last_batch as usize),
+        }
+    }
+
+    fn append_replies(&mut self, replies: &[u8]) {
+        let expected = self.last_batch as usize;
+        match &mut self.aside {
+            Some(aside) => aside.append_replies(&mut self.queue, replies, expected),
+            None => self.queue.append_bytes(replies, expected),
+        }
+    }
+
+    fn has_barrier(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.has_barrier())
+    }
+
+    /// Lets out a part of what is aside. Returns what `release` does.
+    fn let_out(&mut self, release: impl FnOnce(&mut Aside, &mut Queue) -> bool) -> bool {
+        let Some(aside) = &mut self.aside else { return false };
+        let released = release(aside, &mut self.queue);
+        if aside.is_empty() {
+            self.aside = None;
+        }
+        released
     }
 
     fn discard(&mut self) {
         self.queue = Queue::default();
         self.queued_free = 0;
-        if self.held.is_some() {
-            self.held = Some(Box::default());
-        }
+        self.let_out(|aside, _| {
+            aside.discard();
+            true
+        });
     }
 
     /// Redis `checkClientOutputBufferLimits`: at the hard limit, or at the soft one for longer than allowed.
@@ -184,9 +213,9 @@ impl State {
         self.wake_for_output().map_or(Pushed::Queued, Pushed::Wake)
     }
 
-    /// The waker, unless the owner waits for the socket and has no use for more output.
+    /// The waker, unless the owner waits for the socket, or the end of a barrier, and has no use for more output.
     fn wake_for_output(&mut self) -> Option<Waker> {
-        if self.blocked { None } else { self.waker.take() }
+        if self.blocked || self.has_barrier() { None } else { self.waker.take() }
     }
 }
 
@@ -242,8 +271,7 @@ impl Outbox {
         if state.closed.is_some_and(|reason| reason != CloseReason::Shutdown) {
             return Err(Refused::Closed);
         }
-        let expected = state.last_batch as usize;
-        state.queue.append_bytes(replies, expected);
+        state.append_replies(replies);
         if state.exceeds(limit, now) {
             // The owner is here, so that nobody needs to wake it.
             state.overflow();
@@ -256,17 +284,39 @@ impl Outbox {
     /// being executed stand together and before the messages it causes.
     pub fn hold(&self) {
         let mut state = self.state.lock();
-        if state.held.is_none() {
-            state.held = Some(Box::default());
-        }
+        state.aside.get_or_insert_default().hold();
     }
 
     /// Lets out what was pushed since [`Outbox::hold`].
     pub fn release(&self) {
         let mut state = self.state.lock();
-        if let Some(held) = state.held.take() {
-            state.queue.append_queue(*held);
+        state.let_out(|aside, queue| {
+            aside.release(queue);
+            true
+        });
+    }
+
+    /// For the owner: all that is appended from here on waits behind a barrier. What is there already goes out. If the latest
+    /// barrier is not [sealed](Outbox::seal) there is no other.
+    pub fn raise(&self) {
+        let mut state = self.state.lock();
+        if state.closed.is_none() {
+            state.aside.get_or_insert_default().raise();
         }
+    }
+
+    /// For the owner: the barrier is for what stands behind it by now. What others still append there goes out with it.
+    pub fn seal(&self) {
+        let mut state = self.state.lock();
+        state.aside.iter_mut().for_each(|aside| aside.seal());
+    }
+
+    /// Lets out what stands behind the first barrier, if there is one. Whoever calls must call the waker.
+    #[must_use]
+    pub fn lower(&self) -> Option<Waker> {
+        let mut state = self.state.lock();
+        let lowered = state.let_out(Aside::lower);
+        if lowered && !state.blocked { state.waker.take() } else { None }
     }
 
     /// Notes that something is kept elsewhere for the owner to fetch. Whoever calls must see to it that the waker is
@@ -275,8 +325,8 @@ impl Outbox {
     pub fn nudge(&self) -> Option<Waker> {
         let mut state = self.state.lock();
         state.more = true;
-        // Who holds looks again when it has let go.
-        if state.held.is_some() { None } else { state.wake_for_output() }
+        // Who holds looks again when it has let go, and who waits behind a barrier when that is lowered.
+        if state.aside.is_some() { None } else { state.wake_for_output() }
     }
 
     /// For the owner: it was told [`Taken::More`], and so many bytes that it has fetched stand at the end of the batch.
@@ -291,7 +341,7 @@ impl Outbox {
     /// For the owner: moves what is queued into `batch`, which must be empty, and forgets what it took before as
     /// written. If there is nothing the waker is kept for the next push.
     ///
-    /// Nothing is to be fetched while the owner holds, as it would come before the replies.
+    /// Nothing is to be fetched while the owner holds or behind a barrier, as it would come before the replies.
     pub fn take(&self, batch: &mut Batch, waker: &Waker) -> Taken {
         debug_assert!(batch.is_empty(), "the batch before must be written first");
         let mut state = self.state.lock();
@@ -302,7 +352,7 @@ impl Outbox {
         state.queued_free -= state.unwritten_free;
         state.blocked = false;
         state.stalled_since = None;
-        let fetches = state.more && state.held.is_none() && state.closed.is_none();
+        let fetches = state.more && state.aside.is_none() && state.closed.is_none();
         if state.queue.bytes > 0 {
             state.last_batch = clamped(state.queue.bytes);
             state.queue.move_into(batch);
@@ -323,7 +373,7 @@ impl Outbox {
         if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             state.waker = Some(waker.clone());
         }
-        Taken::Nothing
+        if state.has_barrier() { Taken::Behind } else { Taken::Nothing }
     }
 
     /// For the owner: the socket takes no more for now, and `unwritten` bytes of the batch are left. Only a close
@@ -345,7 +395,9 @@ impl Outbox {
     #[must_use]
     pub fn close(&self, reason: CloseReason) -> Option<Waker> {
         let mut state = self.state.lock();
-        if reason != CloseReason::Shutdown {
+        if reason == CloseReason::Shutdown {
+            while state.let_out(Aside::lower) {}
+        } else {
             state.discard();
         }
         state.close(reason)
@@ -359,9 +411,8 @@ impl Outbox {
     /// For the owner: appends the reply that announces another protocol, and from there on encodes frames for it.
     pub fn switch_protocol(&self, reply: &[u8], protocol: Protocol) {
         let mut state = self.state.lock();
-        let expected = state.last_batch as usize;
         if state.closed.is_none() {
-            state.queue.append_bytes(reply, expected);
+            state.append_replies(reply);
         }
         state.protocol = protocol;
     }
@@ -379,8 +430,8 @@ impl Outbox {
     /// What is queued, and how it is with the owner.
     pub fn usage(&self) -> Usage {
         let state = self.state.lock();
-        let held = state.held.as_deref().map_or(0, Queue::pieces);
-        Usage { pieces: state.queue.pieces() + held, bytes: state.waiting(), is_blocked: state.blocked }
+        let aside = state.aside.as_ref().map_or(0, |aside| aside.pieces());
+        Usage { pieces: state.queue.pieces() + aside, bytes: state.waiting(), is_blocked: state.blocked }
     }
 
     /// The owner's waker, for whoever has something else for it to do than to take output.

@@ -288,3 +288,65 @@ fn who_closes_fetches_nothing() {
 fn an_outbox_is_small() {
     assert_eq!(size_of::<Outbox>(), 144);
 }
+
+#[test]
+fn what_stands_behind_a_barrier_waits_until_it_is_lowered() {
+    let outbox = Outbox::new(1);
+    push(&outbox, b"*1");
+    outbox.raise();
+    assert_eq!(outbox.push_replies(b"+2\r\n", &UNLIMITED, at(0)), Ok(6));
+    outbox.hold();
+    push(&outbox, b"*4");
+    assert_eq!(outbox.push_replies(b"+3\r\n", &UNLIMITED, at(0)), Ok(12));
+    outbox.release();
+    outbox.raise();
+    outbox.seal();
+    assert_eq!(taken(&outbox), "*1");
+    let mut batch = Batch::default();
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Behind);
+    assert!(matches!(push(&outbox, b"*5"), Pushed::Queued), "the owner can do nothing with it");
+    assert!(outbox.nudge().is_none());
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::Behind, "nothing is fetched past it");
+    assert_eq!(outbox.usage(), Usage { pieces: 1, bytes: 12, is_blocked: false });
+    assert!(outbox.lower().is_some());
+    assert_eq!(outbox.take(&mut batch, Waker::noop()), Taken::More);
+    assert_eq!(batch.tail, b"+2\r\n+3\r\n*4*5");
+    assert!(outbox.lower().is_none());
+}
+
+#[test]
+fn barriers_are_lowered_in_their_order() {
+    let outbox = Outbox::new(1);
+    for reply in ["+1", "+2"] {
+        outbox.raise();
+        outbox.push_replies(reply.as_bytes(), &UNLIMITED, at(0)).unwrap();
+        outbox.seal();
+    }
+    push(&outbox, b"*3");
+    let _ = outbox.lower();
+    assert_eq!(taken(&outbox), "+1");
+    assert_eq!(outbox.waiting(), 4);
+    let _ = outbox.lower();
+    assert_eq!(taken(&outbox), "+2*3");
+    push(&outbox, b"*4");
+    assert_eq!(taken(&outbox), "*4");
+    assert_eq!(outbox.waiting(), 0);
+}
+
+#[test]
+fn what_stands_behind_a_barrier_is_in_the_limit_and_goes_out_when_the_server_stops() {
+    let limit = OutputLimit { hard_bytes: 10, ..UNLIMITED };
+    let outbox = Outbox::new(1);
+    outbox.raise();
+    outbox.push_replies(b"+2345678", &limit, at(0)).unwrap();
+    outbox.seal();
+    let _ = outbox.close(CloseReason::Shutdown);
+    assert_eq!(taken(&outbox), "+2345678");
+    let outbox = Outbox::new(1);
+    outbox.raise();
+    outbox.push_replies(b"+2345678", &limit, at(0)).unwrap();
+    assert!(matches!(outbox.push(frame(b"*2"), &limit, at(0)), Pushed::Overflow(None)));
+    assert_eq!(outbox.waiting(), 0);
+    assert_eq!(outbox.closed(), Some(CloseReason::OutputLimit));
+    assert!(outbox.lower().is_none());
+}

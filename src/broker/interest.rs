@@ -7,7 +7,11 @@
 //! Lock order: the machine, then a shard of channels or the patterns. So whoever has subscribed does not tell a number, which
 //! could be out of date when the machine gets it, but the name; how many there are is looked up when the machine is locked.
 
+use std::collections::VecDeque;
+use std::task::Waker;
+
 use super::Broker;
+use super::clients::Client;
 use super::subscriptions::Subscriptions;
 use crate::crdt::wire::Malformed;
 use crate::crdt::{Incarnation, NodeId, Owner};
@@ -21,6 +25,9 @@ use crate::time::Now;
 
 /// Entries that one turn looks at: a fraction of a millisecond, during which nobody subscribes.
 const ENTRIES_PER_TURN: usize = 256;
+
+/// Clients whose subscriptions one turn confirms.
+const CONFIRMED_PER_TURN: usize = 256;
 
 /// What other instances want, as all clients share it.
 pub struct Interest {
@@ -153,21 +160,19 @@ impl Interest {
         self.change().acknowledged(peer, version);
     }
 
-    /// A client is to be told that it is subscribed to something. Returns whether it must wait until
-    /// [`poll_confirmed`](Self::poll_confirmed) names it: it is to be asked for the last of several, and names are confirmed in
-    /// their order.
-    pub fn wait_for_peers(&self, now: Now, kind: Kind, name: &[u8], client: u64) -> bool {
-        if !self.enabled.load(Ordering::Acquire) {
-            return false;
-        }
-        let Some(what) = Wanted::new(kind, name).travelling() else { return false };
+    /// A client is to be told that it is subscribed, up to this version of what is wanted here. Returns whether it must wait until
+    /// [`poll_confirmed`](Self::poll_confirmed) names it. Who waits several times, for ever higher versions, is named as often.
+    fn wait_for_peers(&self, now: Now, version: u64, client: u64) -> bool {
         let mut machine = self.machine();
-        let version = machine.version_of(&what);
-        version.is_some_and(|version| machine.wait_for_peers(now.monotonic_ms(), version, client))
+        let waits = machine.wait_for_peers(now.monotonic_ms(), version, client);
+        if waits {
+            // There is another time-out.
+            self.has_work.store(true, Ordering::Release);
+        }
+        waits
     }
 
-    /// A client that waits no more.
-    pub fn poll_confirmed(&self) -> Option<u64> {
+    fn poll_confirmed(&self) -> Option<u64> {
         self.machine().poll_confirmed()
     }
 
@@ -181,12 +186,19 @@ impl Interest {
         self.machine().poll_fault()
     }
 
-    /// The subscribers of something have become more or less.
-    pub(super) fn note(&self, subscriptions: &Subscriptions, now: Now, kind: Kind, name: &[u8]) {
+    /// The subscribers of something have become more or less. Returns at which version others are told of it, nothing if they
+    /// are not.
+    pub(super) fn note(
+        &self,
+        subscriptions: &Subscriptions,
+        now: Now,
+        kind: Kind,
+        name: &[u8],
+    ) -> Option<u64> {
         if !self.enabled.load(Ordering::Acquire) {
-            return;
+            return None;
         }
-        let Some(what) = Wanted::new(kind, name).travelling() else { return };
+        let what = Wanted::new(kind, name).travelling()?;
         let mut machine = self.change();
         let (what, count) = match subscriptions.local(kind, name) {
             // The log and the table hold one copy of the name.
@@ -195,6 +207,7 @@ impl Interest {
             None => (what, 0),
         };
         machine.set_subscribers(now.monotonic_ms(), &what, count);
+        machine.version_of(&what)
     }
 
     /// Whether names must be kept for [`note`](Self::note).
@@ -204,6 +217,27 @@ impl Interest {
 }
 
 impl Broker {
+    /// What stands behind the latest barrier of a client's output may go out when all instances know what is wanted here up to
+    /// this version, or after a while.
+    pub fn wait_for_peers(&self, now: Now, client: &Client, version: u64) {
+        // Before it can be lowered.
+        client.outbox.seal();
+        if !self.interest.wait_for_peers(now, version, client.id) {
+            // Its owner is here. If this is another of its barriers, that is due as well.
+            let _ = client.outbox.lower();
+        }
+    }
+
+    /// Lowers barriers that need not wait any more. Returns whether there may be more; `ready` gets who must be woken.
+    pub fn confirm_some(&self, ready: &mut VecDeque<Waker>) -> bool {
+        for _ in 0..CONFIRMED_PER_TURN {
+            let Some(client) = self.interest.poll_confirmed() else { return false };
+            let client = self.clients.find(client);
+            ready.extend(client.and_then(|client| client.outbox.lower()));
+        }
+        true
+    }
+
     /// One turn of what is due, and of carrying what peers want into the table.
     pub fn interest_turn(&self, now: Now) -> Turn {
         // What is done from here on is told anew.

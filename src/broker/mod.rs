@@ -48,6 +48,7 @@ use latency::LatencyMonitor;
 use monitors::Monitors;
 use notices::Notices;
 use pause::Pause;
+use peers::losses::OUTPUT_LIMIT;
 use slow_log::SlowLog;
 use stats::{Counter, Stats};
 use subscriptions::Subscriptions;
@@ -266,6 +267,9 @@ impl Broker {
 
     /// Reports clients that were closed because they did not keep up: counted, and logged once each.
     pub fn report_overflows(&self, ids: &mut Vec<u64>) {
+        if !ids.is_empty() && self.interest.is_enabled() {
+            self.peers.note_loss(self.identity.node, OUTPUT_LIMIT, ids.len() as u64);
+        }
         for id in ids.drain(..) {
             self.stats.add(id, Counter::OutputLimitDisconnections, 1);
             let Some(client) = self.clients.find(id) else { continue };

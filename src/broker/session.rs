@@ -10,10 +10,10 @@ use crate::broker::clients::Client;
 use crate::broker::configuration::Snapshot;
 use crate::broker::presence::hooks::{self, Listener};
 use crate::broker::presence::watchers::Watcher;
-use crate::config::{Config, OutputLimit};
+use crate::config::{Config, OutputLimit, SubscribeAck};
 use crate::outbox::Outbox;
 use crate::presence::Detach;
-use crate::pubsub::{Kind, Subscribed};
+use crate::pubsub::{Kind, Subscribed, reserved};
 use crate::resp::Protocol;
 use crate::resp::push::Frame;
 use crate::resp::request::Limits;
@@ -174,8 +174,15 @@ impl Session {
         self.subscribed.as_ref().map_or(0, |subscribed| confirmed_count(subscribed, kind))
     }
 
-    /// Subscribes; `confirm` gets the count after it and runs before any message can arrive. Returns whether the client was
-    /// not subscribed yet.
+    /// Whether the confirmation of a subscription to this waits for other instances.
+    pub fn waits_for_peers(&self, broker: &Broker, name: &[u8]) -> bool {
+        broker.interest.is_enabled()
+            && self.config.cluster.subscribe_ack == SubscribeAck::Cluster
+            && !reserved::is_local(name)
+    }
+
+    /// Subscribes; `confirm` gets the count after it and runs before any message can arrive. Returns nothing if the client was
+    /// subscribed already, and otherwise at which version others are told of it, 0 if they are not.
     pub fn subscribe(
         &mut self,
         broker: &Broker,
@@ -183,7 +190,7 @@ impl Session {
         kind: Kind,
         name: &[u8],
         confirm: impl FnOnce(usize),
-    ) -> bool {
+    ) -> Option<u64> {
         let subscribed = self.subscribed.get_or_insert_with(|| {
             broker.clients.note_subscribed();
             Box::default()
@@ -193,14 +200,13 @@ impl Session {
             confirm(confirmed_count(subscribed, kind));
         });
         let is_new = subscribed.len(kind) > before;
-        if is_new {
-            broker.interest.note(&broker.subscriptions, now, kind, name);
-        }
+        let version =
+            if is_new { broker.interest.note(&broker.subscriptions, now, kind, name) } else { None };
         if kind == Kind::Pattern {
             broker.presence.note_listeners(|| broker.subscriptions.topic_patterns() > 0);
         }
         self.note_subscriptions(broker, kind);
-        is_new
+        is_new.then_some(version.unwrap_or(0))
     }
 
     /// Unsubscribes from one name. When it returns nothing is delivered from there any more.

@@ -23,7 +23,7 @@ use crate::pubsub::channels::Channels;
 use crate::pubsub::fanout::{Audience, Cursor, Delivery, Fanout, Message, advance};
 use crate::pubsub::pattern_table::PatternTable;
 use crate::pubsub::remote::Peers;
-use crate::pubsub::reserved::{SESSIONS, TOPICS};
+use crate::pubsub::reserved::{INSTANCE, LOSSES, SESSIONS, TOPICS};
 use crate::pubsub::wanted::Wanted;
 use crate::pubsub::{Kind, Subscribed};
 use crate::resp::push::{ChannelKind, Payload};
@@ -198,6 +198,16 @@ impl Subscriptions {
     /// such channels do.
     pub fn publish_to_session(&self, channel: &[u8], payload: Payload<'_>, delivery: &mut Delivery<'_>) {
         self.publish_reserved(channel, payload, Audience::Reserved { prefix: SESSIONS }, delivery);
+    }
+
+    /// Delivers an event to those who want to know of losses.
+    pub fn publish_loss(&self, event: &[u8], delivery: &mut Delivery<'_>) {
+        self.publish_reserved(
+            LOSSES,
+            Payload::Small(event),
+            Audience::Reserved { prefix: INSTANCE },
+            delivery,
+        );
     }
 
     fn publish_reserved(

@@ -90,6 +90,8 @@ pub struct Workspace {
     pub pushes: usize,
     /// What the turn came to.
     pub counts: TurnCounts,
+    /// Subscriptions of this turn wait for other instances, until these know what is wanted here up to this version.
+    awaited: Option<u64>,
     /// When the command goes on that [sleeps](Progress::Sleep), counted from the start of the process.
     pub wake_at: Duration,
     burst: Burst,
@@ -389,6 +391,14 @@ pub fn flush(session: &Session, workspace: &mut Workspace, now: Now) -> usize {
         workspace.overflowed.push(session.id());
     }
     pushed.unwrap_or(0)
+}
+
+/// Has the confirmations of the turn's subscriptions, and what comes behind them, wait until other instances know of these: at
+/// the end of the turn, when its replies are in the outbox.
+pub fn wait_for_peers(broker: &Broker, session: &Session, workspace: &mut Workspace, now: Now) {
+    if let Some(version) = workspace.awaited.take() {
+        broker.wait_for_peers(now, &session.client, version);
+    }
 }
 
 /// Drops replies that the client does not want. (CLIENT REPLY.)

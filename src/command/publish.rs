@@ -236,6 +236,22 @@ fn publish_one(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], pay
 }
 
 fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload: Payload<'_>) -> Published {
+    let (published, forward) = deliver_here(context, kind, channel, payload);
+    if forward != 0 {
+        let message = Message { kind, channel, payload };
+        let encoded = &mut context.workspace.encoded;
+        context.broker.forward(message, context.session.id(), forward, encoded);
+    }
+    published
+}
+
+/// Delivers to clients of this instance. Returns to which peers it is to be forwarded, too.
+fn deliver_here(
+    context: &mut Context<'_>,
+    kind: ChannelKind,
+    channel: &[u8],
+    payload: Payload<'_>,
+) -> (Published, u64) {
     let publisher = context.session.outbox().clone();
     let broker = context.broker;
     let mut delivery = context.delivery();
@@ -243,9 +259,6 @@ fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload
     let published = broker.subscriptions.publish(message, &publisher, &mut delivery);
     let (receivers, delivered, forward) =
         (FANOUT_BUDGET - delivery.budget, delivery.delivered, delivery.forward);
-    if forward != 0 {
-        broker.forward(message, publisher.id(), forward, &mut context.workspace.encoded);
-    }
     let messages = payload.messages();
     context.workspace.pushes += receivers;
     context.workspace.spend(receivers * (1 + messages / MESSAGES_PER_UNIT));
@@ -253,7 +266,7 @@ fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload
         context.workspace.counts.published += messages as u64;
     }
     context.workspace.counts.delivered += delivered;
-    published
+    (published, forward)
 }
 
 /// Publishes whose fan-out goes on elsewhere.
@@ -282,6 +295,12 @@ pub(super) struct Spread {
     pub(super) counted: bool,
 }
 
+impl Spread {
+    fn payload<'a>(&self, request: Request<'a>, shared: Option<&'a Bytes>) -> Payload<'a> {
+        shared.map_or(Payload::Small(request.argument(self.payload)), Payload::Shared)
+    }
+}
+
 /// Publishes the message to each channel in turn. A channel that is refused refuses all.
 pub(super) fn publish_to_each(
     context: &mut Context<'_>,
@@ -303,14 +322,39 @@ pub(super) fn publish_to_each(
     Ok(Flow::Later(Box::new(SpreadRest { request: request.to_owned(), shared, spread, waits })))
 }
 
-/// Publishes to the channels from `next` on. `Wait`: the one before `next` is not finished.
+/// Publishes to the channels from `next` on. `Wait`: the one before `next` is not finished. What goes to a peer goes together.
 fn spread_some(
     context: &mut Context<'_>,
     request: Request<'_>,
     shared: Option<&Bytes>,
     spread: &mut Spread,
 ) -> Progress {
-    let payload = shared.map_or(Payload::Small(request.argument(spread.payload)), Payload::Shared);
+    let broker = context.broker;
+    let _gathering = broker.peers.begin_gathering();
+    let (first, mut peers) = (spread.next, Vec::new());
+    let progress = spread_here(context, request, shared, spread, &mut peers);
+    if peers.iter().any(|peers| *peers != 0) {
+        let channels = request.arguments_from(first).zip(peers);
+        let message = |channel| Message {
+            kind: ChannelKind::Global,
+            channel,
+            payload: spread.payload(request, shared),
+        };
+        let messages: Vec<_> = channels.map(|(channel, peers)| (message(channel), peers)).collect();
+        broker.forward_together(&messages, context.session.id(), &mut context.workspace.encoded);
+    }
+    progress
+}
+
+/// The same for clients of this instance. `peers` gets to which others each message is to be forwarded.
+fn spread_here(
+    context: &mut Context<'_>,
+    request: Request<'_>,
+    shared: Option<&Bytes>,
+    spread: &mut Spread,
+    peers: &mut Vec<u64>,
+) -> Progress {
+    let payload = spread.payload(request, shared);
     while spread.next < request.len() {
         if context.workspace.budget == 0 {
             return Progress::Yield;
@@ -321,7 +365,8 @@ fn spread_some(
         if !spread.counted {
             monitor::show_called(context, [b"publish", channel, request.argument(spread.payload)]);
         }
-        let published = deliver(context, ChannelKind::Global, channel, payload);
+        let (published, forward) = deliver_here(context, ChannelKind::Global, channel, payload);
+        peers.push(forward);
         if !spread.counted {
             context.published_by_script(began);
         }

@@ -153,10 +153,19 @@ fn check_subscriptions(context: &Context<'_>, request: Request<'_>, kind: Kind) 
 fn subscribe_one(context: &mut Context<'_>, name: &[u8], kind: Kind) {
     let outbox = context.session.outbox().clone();
     let (executing, now) = (context.executing, context.now);
+    let waits = context.session.waits_for_peers(context.broker, name);
+    if waits {
+        // Replies to what came before need not wait, unless EXEC keeps all together.
+        if !executing {
+            flush(context.session, context.workspace, now);
+        }
+        outbox.raise();
+        context.workspace.awaited.get_or_insert(0);
+    }
     let limit = context.session.config().client_output_buffer_limit.pubsub;
     let protocol = context.session.protocol;
     let Workspace { reply, overflowed, .. } = &mut *context.workspace;
-    let is_new = context.session.subscribe(context.broker, context.now, kind, name, |count| {
+    let subscribed = context.session.subscribe(context.broker, now, kind, name, |count| {
         let mut writer = Reply::new(reply, protocol);
         writer.push(3);
         writer.bulk(confirmation(kind, true));
@@ -170,7 +179,10 @@ fn subscribe_one(context: &mut Context<'_>, name: &[u8], kind: Kind) {
             reply.clear();
         }
     });
-    if is_new
+    if waits {
+        context.workspace.awaited = context.workspace.awaited.max(subscribed);
+    }
+    if subscribed.is_some()
         && kind == Kind::Channel
         && let Some(Pushed::Overflow(_)) = context.session.listen(context.broker, context.now, name)
     {

@@ -202,6 +202,11 @@ impl Links {
         self.set.contains(&Place::Open(id))
     }
 
+    /// Whether this is the one for control.
+    pub fn is_control(&self, id: ConnectionId) -> bool {
+        self.set.first() == Some(&Place::Open(id))
+    }
+
     /// Whether this connection is in the set, be it only being dialled.
     pub fn contains(&self, id: ConnectionId) -> bool {
         self.set.iter().any(|place| place.id() == Some(id))

@@ -25,7 +25,7 @@ use super::output::{Output, Source};
 use crate::broker::clients::{Client, Mark};
 use crate::broker::session::Session;
 use crate::broker::stats::Counter;
-use crate::command::{Interpreter, Progress, Workspace, flush};
+use crate::command::{Interpreter, Progress, Workspace, flush, wait_for_peers};
 use crate::outbox::{Batch, CloseReason, Taken};
 use crate::resp::reply::Reply;
 use crate::resp::request::{Decoder, ProtocolError};
@@ -137,9 +137,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let idle = match self.poll_output(task) {
             Poll::Ready(Ok(Taken::Closed(reason))) => return Poll::Ready(Event::Closed(reason)),
+            Poll::Ready(Ok(Taken::Behind)) | Poll::Pending => false,
             Poll::Ready(Ok(_)) => true,
             Poll::Ready(Err(_)) => return Poll::Ready(Event::Lost),
-            Poll::Pending => false,
         };
         if self.turn_over {
             self.turn_over = false;
@@ -401,6 +401,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if waiting > session.reply_backlog() {
             self.paused = true;
         }
+        wait_for_peers(broker, session, workspace, now);
         broker.stats.add_turn(session.id(), &mut workspace.counts);
         if !workspace.overflowed.is_empty() {
             broker.report_overflows(&mut workspace.overflowed);

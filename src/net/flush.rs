@@ -62,7 +62,7 @@ fn fan_out(shared: &Shared, now: Now, ready: &mut VecDeque<Waker>, overflowed: &
         forward: 0,
     };
     let more = shared.broker.subscriptions.continue_fanout(&mut delivery, |message, publisher, peers| {
-        shared.broker.forward(message, publisher, peers, &mut Vec::new());
+        shared.broker.forward_rest(message, publisher, peers);
     });
     shared.broker.stats.add(0, Counter::MessagesDelivered, delivery.delivered);
     shared.broker.stats.add(0, Counter::PresenceDiffsLost, delivery.lost);

@@ -64,7 +64,8 @@ impl Shared {
         if self.broker.presence.take_work() {
             self.presence.notify_one();
         }
-        if self.broker.interest.take_work() {
+        let tells_losses = self.broker.peers.take_work();
+        if self.broker.interest.take_work() || tells_losses {
             self.cluster.work.notify_one();
         }
     }

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -27,6 +28,7 @@ use crate::crdt::{Incarnation, NodeId, Owner};
 use crate::link::{
     Connection, ConnectionId, Dial, Event, Frame, Links, Loss, Me, Outgoing, Report, Secrets, Settings,
 };
+use crate::outbox::{Batch, Outbox};
 use crate::time::Now;
 use task::Task;
 
@@ -78,6 +80,9 @@ pub struct Peer<C> {
     /// Held, for reading, while frames are delivered. Who has opened a connection of a new epoch waits here, once, for the
     /// deliveries of the old one to end.
     gate: RwLock<()>,
+    /// Fan-outs of what has come over connections, which go on elsewhere. Those of former epochs end before a message of this
+    /// one is delivered.
+    unfinished: Mutex<BTreeMap<ConnectionId, Arc<Outbox>>>,
     /// The tasks of connections, to be woken.
     tasks: Mutex<BTreeMap<ConnectionId, Handle>>,
     /// Held while events are told.
@@ -106,6 +111,7 @@ impl<C: Cluster> Peer<C> {
             cluster,
             links,
             gate: RwLock::default(),
+            unfinished: Mutex::default(),
             tasks: Mutex::default(),
             telling: Mutex::default(),
             changed: Notify::new(),
@@ -203,6 +209,44 @@ impl<C: Cluster> Peer<C> {
         wake.into_iter().for_each(|wake| wake.notify_one());
     }
 
+    fn wake_all(&self) {
+        let wakes: Vec<_> = self.tasks.lock().values().map(|handle| handle.wake.clone()).collect();
+        wakes.iter().for_each(|wake| wake.notify_one());
+    }
+
+    /// Whether messages that come over this connection are to wait for fan-outs of a former epoch. If so, all connections are
+    /// woken when one has ended. `waits`: its own last one has not.
+    fn is_held_up(self: &Arc<Self>, id: ConnectionId, waits: bool) -> bool {
+        let mut unfinished = self.unfinished.lock();
+        if unfinished.is_empty() {
+            return false;
+        }
+        let ended = !waits && unfinished.remove(&id).is_some();
+        let links = self.links.lock();
+        let former: Vec<_> = unfinished.keys().copied().filter(|other| !links.contains(*other)).collect();
+        let is_control = links.is_control(id);
+        drop(links);
+        let waker = Waker::from(self.clone());
+        let mut is_held_up = false;
+        for other in former {
+            let has_ended = unfinished.get(&other).is_some_and(|publisher| {
+                // For its waker's sake: nothing is ever queued there.
+                publisher.take(&mut Batch::default(), &waker);
+                publisher.is_completed()
+            });
+            if has_ended {
+                unfinished.remove(&other);
+            }
+            is_held_up |= !has_ended;
+        }
+        drop(unfinished);
+        if ended {
+            // Others of a later epoch may have waited for it.
+            self.wake_all();
+        }
+        is_held_up && !is_control
+    }
+
     /// The peer's id.
     pub fn node(&self) -> NodeId {
         self.node
@@ -219,6 +263,13 @@ impl<C: Cluster> Peer<C> {
         let result = self.with(|links| change(now, links));
         self.changed.notify_one();
         result
+    }
+}
+
+/// A fan-out of a former epoch has ended.
+impl<C: Cluster> Wake for Peer<C> {
+    fn wake(self: Arc<Self>) {
+        self.wake_all();
     }
 }
 

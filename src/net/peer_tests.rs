@@ -31,6 +31,9 @@ struct Instance {
     peers: Mutex<BTreeMap<NodeId, Arc<Peer<Instance>>>>,
     told: UnboundedSender<Told>,
     refuses_presence: AtomicBool,
+    /// The next message's fan-out goes on elsewhere, and there its end is told.
+    suspends: AtomicBool,
+    suspended: Mutex<Option<Arc<Outbox>>>,
 }
 
 impl Cluster for Instance {
@@ -59,6 +62,9 @@ impl Cluster for Instance {
 
     fn apply(&self, _: NodeId, frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), &'static str> {
         inbox.delivered += frame.messages();
+        if frame.messages() > 0 && self.suspends.swap(false, Ordering::Relaxed) {
+            *self.suspended.lock() = Some(inbox.suspend());
+        }
         let told = match frame {
             Frame::Presence(_) if self.refuses_presence.swap(false, Ordering::Relaxed) => {
                 return Err("it is not to our taste");
@@ -101,8 +107,17 @@ struct Pair {
 fn instance(node: u64, secret: &'static [u8]) -> (Arc<Instance>, UnboundedReceiver<Told>) {
     let (told, receiver) = unbounded_channel();
     let start = std::time::Instant::now();
-    let (peers, refuses_presence) = (Mutex::default(), AtomicBool::new(false));
-    (Arc::new(Instance { node: NodeId(node), secret, start, peers, told, refuses_presence }), receiver)
+    let instance = Instance {
+        node: NodeId(node),
+        secret,
+        start,
+        peers: Mutex::default(),
+        told,
+        refuses_presence: AtomicBool::new(false),
+        suspends: AtomicBool::new(false),
+        suspended: Mutex::default(),
+    };
+    (Arc::new(instance), receiver)
 }
 
 /// Two instances that know each other.
@@ -204,6 +219,38 @@ async fn a_bad_frame_ends_the_set_and_the_next_one_begins() {
     pair.peers[0].send(&Frame::Presence(b"second"));
     assert_eq!(pair.told(1).await, Told::Presence(b"second".to_vec()));
     assert_eq!(pair.dials.available_permits(), 6);
+}
+
+#[tokio::test]
+async fn what_a_former_epoch_has_left_unfinished_is_not_overtaken() {
+    let mut pair = Pair::new([b"secret", b"secret"]);
+    assert_eq!(pair.told(0).await, Told::Up);
+    assert_eq!(pair.told(1).await, Told::Up);
+    let receiver = pair.peers[1].cluster.clone();
+    receiver.suspends.store(true, Ordering::Relaxed);
+    pair.publish(0, 1, b"1");
+    assert_eq!(pair.told(1).await, Told::Message(1, b'1'));
+    receiver.refuses_presence.store(true, Ordering::Relaxed);
+    pair.peers[0].send(&Frame::Presence(b"bad"));
+    for at in 0..2 {
+        assert_eq!(pair.told(at).await, Told::Down);
+        assert_eq!(pair.told(at).await, Told::Up);
+    }
+    // Over the same data connection, and over the other one.
+    pair.publish(0, 1, b"2");
+    pair.publish(0, 2, b"2");
+    for _ in 0..5 {
+        // Control does not wait.
+        pair.peers[0].send(&Frame::Presence(b"x"));
+        assert_eq!(pair.told(1).await, Told::Presence(b"x".to_vec()));
+        pair.peers[1].send(&Frame::Presence(b"y"));
+        assert_eq!(pair.told(0).await, Told::Presence(b"y".to_vec()));
+    }
+    let publisher = receiver.suspended.lock().take().unwrap();
+    publisher.complete(1).into_iter().for_each(Waker::wake);
+    for _ in 0..2 {
+        assert_eq!(pair.told(1).await, Told::Message(1, b'2'));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The integration tests: a server process of its own for each test, and bytes on its sockets. Where a new test goes:
 //! by what a client would notice, not by the source file that is at fault.
+//!
+//! `HEREABOUTS_TEST_TRIALS=100000` has `instances::confirm` try so often whether a confirmed subscription receives.
 
 // The lints that allow this in tests know only functions marked as tests, not what these call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]

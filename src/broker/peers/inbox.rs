@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::FANOUT_BUDGET;
 use crate::broker::Broker;
 use crate::broker::stats::Counter;
 use crate::broker::subscriptions::Published;
@@ -17,8 +18,6 @@ use crate::pubsub::fanout::{Delivery, Message, shared_if_large};
 use crate::resp::push::{ChannelKind, FrameBuffer, Payload};
 use crate::time::Now;
 
-/// Receivers and patterns that one message reaches at once; a larger fan-out goes on in turns of the flush task.
-const FANOUT_BUDGET: usize = 1024;
 /// Messages delivered and receivers reached in one turn.
 const TURN_BUDGET: usize = 4096;
 
@@ -73,6 +72,18 @@ impl Inbox {
             self.waits = self.publisher.take_completion().is_none();
         }
         self.waits
+    }
+
+    /// Where the end of the fan-out is told that must end before anything else is delivered, if there is one.
+    pub fn unfinished(&self) -> Option<&Arc<Outbox>> {
+        Some(&self.publisher).filter(|_| self.waits)
+    }
+
+    /// As after a fan-out that goes on elsewhere.
+    #[cfg(test)]
+    pub(crate) fn suspend(&mut self) -> Arc<Outbox> {
+        self.waits = true;
+        self.publisher.clone()
     }
 }
 

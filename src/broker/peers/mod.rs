@@ -12,11 +12,12 @@
 //! What is published is forwarded by [`Broker::forward`], by whoever has delivered it here. Visibility of members follows
 //! membership; forwarding and counts follow the link.
 //!
-//! Lock order: the peers, then all that is in `broker/mod.rs`, then routes. No link is called while the peers are locked, as it
+//! Lock order: the peers, then all that is in `broker/mod.rs`, then routes and what is to be told of losses. No link is called while the peers are locked, as it
 //! may tell at once what has become of it.
 
 mod forward;
 mod inbox;
+pub(in crate::broker) mod losses;
 mod routes;
 mod send;
 
@@ -32,9 +33,13 @@ use super::roster::{self, Losses, State as Standing};
 use crate::crdt::{Incarnation, NodeId, Owner};
 use crate::link::{Event, Frame, Loss, Outgoing, Report};
 use crate::membership;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, RwLock};
 use crate::time::Now;
+use losses::Untold;
 use routes::Routes;
+
+/// Receivers that one delivery reaches at once; a larger fan-out goes on in turns of the flush task.
+const FANOUT_BUDGET: usize = 1024;
 
 /// The links to one peer.
 pub trait Link: Send + Sync {
@@ -74,6 +79,9 @@ pub trait Network {
 pub struct Peers {
     state: Mutex<State>,
     routes: Routes,
+    untold: Untold,
+    /// Held, for reading, while what goes to peers together is gathered.
+    gathering: RwLock<()>,
 }
 
 #[derive(Default)]
@@ -83,6 +91,8 @@ struct State {
     number: u64,
     /// What was lost between this instance and others that are not known any more.
     former: Losses,
+    /// Links that are being given up: what they lose by that is not in `former` yet.
+    leaving: Vec<Arc<dyn Link>>,
 }
 
 /// An instance that is up, or that there still is a link to.
@@ -128,7 +138,26 @@ impl Peers {
                 presence_lag: 0,
             }
         });
-        (peers.collect(), state.former)
+        let leaving = state.leaving.iter().map(|link| link.report().0);
+        (peers.collect(), leaving.fold(state.former, |losses, report| losses.with(&report)))
+    }
+
+    /// The links are those of a peer that is none any more, or is another one.
+    fn leave(&self, link: &Arc<dyn Link>) {
+        link.give_up();
+        let mut state = self.state.lock();
+        state.leaving.retain(|leaving| !Arc::ptr_eq(leaving, link));
+        state.former = state.former.with(&link.report().0);
+    }
+
+    /// Clients lost what this instance or a peer had for them.
+    pub(super) fn note_loss(&self, node: NodeId, reason: &'static str, count: u64) {
+        self.untold.note(node, reason, count);
+    }
+
+    /// Whether something is to be told of which nobody has been told.
+    pub fn take_work(&self) -> bool {
+        self.untold.take_work()
     }
 
     /// Whether membership knows this life of an instance.
@@ -178,7 +207,7 @@ impl Broker {
                 }
                 _ => {
                     let old = state.known.remove(&node);
-                    old.iter().for_each(|old| state.former = state.former.with(&old.link.report().0));
+                    state.leaving.extend(old.iter().map(|old| old.link.clone()));
                     old
                 }
             };
@@ -194,7 +223,7 @@ impl Broker {
             }
             old
         };
-        old.inspect(|old| old.link.give_up());
+        old.inspect(|old| self.peers.leave(&old.link));
         tracing::info!("Instance {node} is up: gossip at {}, links at {}", peer.gossip, peer.link);
     }
 
@@ -226,14 +255,14 @@ impl Broker {
             tell();
             if linked { None } else { self.drop_peer(&mut state, node, incarnation) }
         };
-        gone.inspect(|gone| gone.link.give_up());
+        gone.inspect(|gone| self.peers.leave(&gone.link));
     }
 
     fn drop_peer(&self, state: &mut State, node: NodeId, incarnation: Incarnation) -> Option<Known> {
         let is_it = state.known.get(&node).is_some_and(|known| known.peer.owner.incarnation == incarnation);
         let gone = if is_it { state.known.remove(&node) } else { None };
         if let Some(gone) = &gone {
-            state.former = state.former.with(&gone.link.report().0);
+            state.leaving.push(gone.link.clone());
             self.peers.routes.remove(node);
         }
         gone
@@ -267,13 +296,14 @@ impl Broker {
                 }
                 Event::Lost(loss, count) => {
                     tracing::warn!("{count} messages of instance {node} never got here: {}", loss.name());
+                    self.peers.note_loss(node, loss.name(), count);
                     None
                 }
                 // What has to be known of its interest the peer's first digest says, too.
                 Event::Interest(_) | Event::Close(_) | Event::Wake(_) => None,
             }
         };
-        gone.inspect(|gone| gone.link.give_up());
+        gone.inspect(|gone| self.peers.leave(&gone.link));
     }
 
     fn unlink(&self, now: Now, node: NodeId) {

@@ -56,6 +56,7 @@ fn names(channel: &[u8]) -> Option<Named<'_>> {
     match Reserved::of(channel)? {
         Reserved::Topic(topic) => std::str::from_utf8(topic).ok().map(Named::Topic),
         Reserved::Session(session) => std::str::from_utf8(session).ok().map(Named::Session),
+        Reserved::Instance => None,
     }
 }
 

@@ -19,7 +19,7 @@ pub(in crate::command) fn check_channels<'a>(
         match Reserved::of(channel) {
             Some(Reserved::Topic(topic)) => _ = Name::Topic.read(context, topic)?,
             Some(Reserved::Session(session)) => _ = sessions.insert(Name::Session.read(context, session)?),
-            None => {}
+            Some(Reserved::Instance) | None => {}
         }
     }
     if sessions.is_empty() {

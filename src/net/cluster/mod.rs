@@ -5,8 +5,9 @@
 
 mod places;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,6 +17,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 
 use super::Shared;
+use super::client::WAKES_PER_TURN;
 use super::gossip::{Gossip, Start};
 use super::peer::{self, Peer, connect};
 use super::transport::entropy;
@@ -125,6 +127,7 @@ async fn join_in_time(shared: Arc<Shared>, patience: Duration) {
 /// Runs for as long as the server.
 async fn run(shared: Arc<Shared>, mut events: UnboundedReceiver<membership::Event>) {
     let dialler = Dialler(shared.clone());
+    let mut ready = VecDeque::new();
     loop {
         let begin = shared.clock.now();
         while let Ok(event) = events.try_recv() {
@@ -132,17 +135,25 @@ async fn run(shared: Arc<Shared>, mut events: UnboundedReceiver<membership::Even
         }
         let turn = shared.broker.interest_turn(begin);
         let sent = shared.broker.send_interest();
+        let confirms = shared.broker.confirm_some(&mut ready);
+        let losses_ms = shared.broker.tell_losses(begin, &mut ready);
         shared.broker.note_turn(0, begin, shared.clock.since(begin));
         shared.note_work();
+        while !ready.is_empty() {
+            let wakes = ready.len().min(WAKES_PER_TURN);
+            ready.drain(..wakes).for_each(Waker::wake);
+            yield_now().await;
+        }
         if !*shared.cluster.joined.borrow() && shared.broker.has_caught_up() {
             shared.cluster.joined.send_replace(true);
         }
-        if turn.more || sent == Sent::More {
+        if turn.more || confirms || sent == Sent::More {
             yield_now().await;
             continue;
         }
         let now_ms = shared.clock.now().monotonic_ms();
-        let due_ms = if sent == Sent::Full { turn.next_ms.min(now_ms + ROOM_MS) } else { turn.next_ms };
+        let room_ms = (sent == Sent::Full).then_some(now_ms + ROOM_MS);
+        let due_ms = room_ms.into_iter().chain(losses_ms).fold(turn.next_ms, u64::min);
         let wait =
             timeout(Duration::from_millis(due_ms.saturating_sub(now_ms)), shared.cluster.work.notified());
         tokio::select! {

@@ -128,6 +128,8 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
         self.log(&end);
         if let Some((peer, id)) = self.place.take() {
             peer.lose(id);
+            // They had left it to this one to be told of the end of its fan-out.
+            peer.wake_all();
         }
         // The reason, if there is one to tell.
         let mut rest = self.batch.split_off(self.written);
@@ -140,7 +142,7 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
 
     /// What happens next.
     async fn select(&mut self) -> Happened {
-        let is_blocked = self.inbox.is_blocked(&self.waker);
+        let is_blocked = self.is_blocked();
         let goes_on = !is_blocked && self.more || !self.inbox.ready.is_empty();
         let reads = !is_blocked && !self.more;
         let Task { reader, writer, input, batch, written, flushes, wake, ticks, .. } = self;
@@ -166,6 +168,13 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
         }
     }
 
+    /// Whether a fan-out must end before anything else is delivered: of what came before, or of a former epoch.
+    fn is_blocked(&mut self) -> bool {
+        let waits = self.inbox.is_blocked(&self.waker);
+        let place = self.place.as_ref().filter(|_| self.is_open);
+        waits | place.is_some_and(|(peer, id)| peer.is_held_up(*id, waits))
+    }
+
     /// Does what it asks for.
     fn apply(&mut self, happened: Happened) -> Result<(), End> {
         match happened {
@@ -179,7 +188,7 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
             Happened::Woken => {}
             Happened::Continue => {
                 self.wake_some();
-                if self.more && !self.inbox.is_blocked(&self.waker) {
+                if self.more && !self.is_blocked() {
                     return self.deliver(self.cluster.now(), 0);
                 }
             }
@@ -212,6 +221,10 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
             self.open(now)?;
             // What has come behind the handshake is kept in the connection.
             bytes = 0;
+            if self.is_blocked() {
+                self.more = true;
+                return Ok(());
+            }
         }
         self.deliver(now, bytes)
     }
@@ -281,6 +294,9 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
             };
             let bytes = &self.input[..count];
             let result = self.connection.receive(now, bytes, &mut deliver);
+            if let Some(publisher) = inbox.unfinished() {
+                peer.unfinished.lock().insert(*id, publisher.clone());
+            }
             let messages = std::mem::take(&mut inbox.delivered);
             if messages > 0 {
                 peer.links.lock().note_read(*id, messages);

@@ -76,6 +76,35 @@ fn what_one_client_publishes_stays_in_order_over_all_channels() {
 }
 
 #[test]
+fn one_message_to_several_channels_reaches_each_that_is_wanted() {
+    if differs_from_oracle("the command is ours") {
+        return;
+    }
+    both_protocols_over(3, |instances, protocol| {
+        let mut subscribers = [instances[0].speaking(protocol), instances[1].speaking(protocol)];
+        subscribers[0].subscribe("SUBSCRIBE", "a", 1);
+        subscribers[0].subscribe("PSUBSCRIBE", "c*", 2);
+        subscribers[1].subscribe("SUBSCRIBE", "b", 1);
+        subscribers[1].subscribe("SUBSCRIBE", "c", 2);
+        let mut publisher = instances[2].client();
+        for size in [1, 100, 40_000] {
+            let payload = "x".repeat(size);
+            publisher.send(encode(["MPUBLISH", &payload, "c", "b", "nobody", "a", "c"]));
+            publisher.send(encode(["PUBLISH", "a", "next"]));
+            publisher.expect("*5\r\n:2\r\n:1\r\n:0\r\n:1\r\n:2\r\n:1\r\n");
+            subscribers[0].expect_pmessage("c*", "c", &payload);
+            subscribers[0].expect_message("a", &payload);
+            subscribers[0].expect_pmessage("c*", "c", &payload);
+            subscribers[0].expect_message("a", "next");
+            subscribers[1].expect_message("c", &payload);
+            subscribers[1].expect_message("b", &payload);
+            subscribers[1].expect_message("c", &payload);
+        }
+        subscribers.iter_mut().for_each(|subscriber| subscriber.expect_nothing_more());
+    });
+}
+
+#[test]
 fn a_message_to_very_many_reaches_each_of_them() {
     if differs_from_oracle("a Redis is alone") {
         return;

@@ -1,7 +1,9 @@
 //! Several processes that are one broker: messages, counts and presence cross, and what happens when one of them dies.
 
+mod confirm;
 mod face;
 mod lives;
+mod losses;
 mod messages;
 mod start;
 
@@ -100,8 +102,14 @@ pub(crate) fn cluster_port(server: &Server) -> u16 {
 /// Runs the body with so many instances and a protocol, once for each protocol.
 #[track_caller]
 pub(crate) fn both_protocols_over(count: usize, body: impl Fn(&mut Instances, Protocol)) {
+    both_protocols_with(count, &[], body);
+}
+
+/// The same, with these flags.
+#[track_caller]
+pub(crate) fn both_protocols_with(count: usize, flags: &[&str], body: impl Fn(&mut Instances, Protocol)) {
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
         println!("with {protocol:?}");
-        body(&mut Instances::start(count), protocol);
+        body(&mut Instances::start_with(count, flags), protocol);
     }
 }
