@@ -7,7 +7,7 @@ use crate::link::fragment::{FRAGMENT_BYTES, Fragments, LANES};
 
 fn all_kinds() -> Vec<Frame<'static>> {
     let message = |kind| Frame::Message { kind, channel: b"news", payload: b"hello" };
-    let start = Start { life: u64::MAX, peer_life: 7, handed: 300, interest: 0 };
+    let start = Start { life: u64::MAX, peer_life: 7, handed: 300 };
     vec![
         Frame::Ping(b"12345678"),
         Frame::Pong(b""),
