@@ -72,7 +72,7 @@ fn a_fault_says_which_frame_it_is() {
         (kind::MESSAGE, b"\x00\x05ab"),
         (kind::MESSAGE, b""),
         (kind::PING, &[0; 65]),
-        (kind::START, &[1, 2, 3]),
+        (kind::START, &[1, 2]),
         (kind::INTEREST_APPLIED, &[1, 2]),
         (kind::DROPPED, &[0, 1, 2]),
         (kind::BYE, b""),

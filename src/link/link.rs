@@ -5,6 +5,8 @@
 //! delivered. What was handed to a connection is never sent again; what only waited goes over the next set, each publisher's
 //! in order. Must not know sockets; nonces and what is random are arguments. Start with [`Links`].
 
+mod stopping;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -199,16 +201,6 @@ impl Links {
         }
     }
 
-    /// The peer stops, and nothing more comes over this connection. When that is so of all, the set ends.
-    pub fn stopped(&mut self, now: Duration, id: ConnectionId, entropy: u64) {
-        if let Some(place) = self.set.iter().position(|place| *place == Place::Open(id)) {
-            self.stopped |= 1 << place;
-            if self.stopped.count_ones() as usize == self.set.len() {
-                self.end_epoch(now, Ending::Stops, entropy);
-            }
-        }
-    }
-
     /// Whether what comes over this connection may be delivered.
     pub fn is_current(&self, id: ConnectionId) -> bool {
         self.set.contains(&Place::Open(id))
@@ -309,27 +301,6 @@ impl Links {
     /// Whether control has room for what can wait: the next part of a snapshot.
     pub fn has_room(&self) -> bool {
         matches!(self.set.first(), Some(Place::Open(_))) && self.control_bytes < CONTROL_ROOM_BYTES
-    }
-
-    /// This instance stops. What waits is written yet, each connection says goodbye behind it ([`is_drained`](Links::is_drained)),
-    /// and when the peer has closed them it is over. Without a complete set it is at once.
-    pub fn leave(&mut self, now: Duration) {
-        if matches!(self.phase, Phase::Complete { .. }) {
-            self.leaves = true;
-            self.events.extend(self.set.iter().filter_map(|place| place.id()).map(Event::Wake));
-        } else {
-            self.give_up(now);
-        }
-    }
-
-    /// Whether this instance stops, and this connection has written all.
-    pub fn is_drained(&self, id: ConnectionId) -> bool {
-        let place = self.set.iter().position(|place| *place == Place::Open(id));
-        self.leaves
-            && place.is_some_and(|place| match place.checked_sub(1) {
-                None => self.control.is_empty(),
-                Some(index) => self.queues[index].is_empty(),
-            })
     }
 
     /// The peer is none any more: all is closed, and what waits is dropped.

@@ -120,8 +120,10 @@ impl Presence {
 /// Tells the operator.
 fn report(fault: Fault) {
     match fault {
-        // Whoever follows the lives of this instance has said so, and ends it.
-        Fault::SameNodeId(_) => {}
+        Fault::SameNodeId(node) => tracing::error!(
+            "Another process uses this instance's node id {node}, so that members of both may be missing. Stop one of \
+             them, and start it with a node id of its own."
+        ),
         Fault::Diverged { owner, version, peer } => tracing::error!(
             "Instance {peer} and this one hold different members of instance {} at version {version}. That is a \
              fault of this program: please report it. They are fetched anew from where they were tracked.",

@@ -160,6 +160,7 @@ async fn run(shared: Arc<Shared>, gossip: Arc<Gossip>, mut events: UnboundedRece
         shared.note_work();
         shared.broker.tell_caught_up();
         if !*shared.cluster.joined.borrow() && shared.broker.has_caught_up() {
+            tracing::info!("Joined the cluster: what clients of another instance are subscribed to is known");
             shared.cluster.joined.send_replace(true);
         }
         if turn.more || sent == Sent::More {

@@ -135,8 +135,8 @@ fn options_that_differ_are_named_once_on_both_sides() {
     instances.flags = ["--presence-grace", "7s"].map(str::to_owned).into();
     let other = instances.start_one(2);
     let told = |server: &Server, what: &str| server.wait_for_log(|line| line.contains(what));
-    told(&other, "presence-grace is 7000 here and 5000 at instance 0000000000000001");
-    told(&instances[0], "presence-grace is 5000 here and 7000 at instance 0000000000000002");
+    told(&other, "presence-grace is 7000 here and 10000 at instance 0000000000000001");
+    told(&instances[0], "presence-grace is 10000 here and 7000 at instance 0000000000000002");
     assert_eq!(
         other.log().iter().filter(|line| line.contains(" must be the same on all instances")).count(),
         1
