@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::super::set::{ConnectionId, Ending, Event, Place};
 use super::{Links, Phase};
+use crate::link::set::{ConnectionId, Ending, Event, Place};
 
 impl Links {
     /// This instance stops. What waits is written yet, each connection says goodbye behind it ([`is_drained`](Links::is_drained)),
