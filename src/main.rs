@@ -112,10 +112,12 @@ async fn serve(launch: Launch, logging: &Logging) -> Result<ExitCode, String> {
         () = follow_hangups(&mut hangup, logging, &server) => StopRequest::Graceful,
     };
     let timeout = match request {
-        StopRequest::Graceful => server.broker().config().shutdown_timeout,
+        StopRequest::Graceful | StopRequest::SameNodeId => server.broker().config().shutdown_timeout,
         StopRequest::Now => Duration::ZERO,
     };
-    tracing::info!("User requested shutdown...");
+    if request != StopRequest::SameNodeId {
+        tracing::info!("User requested shutdown...");
+    }
     process::tell_stopping(timeout);
     tokio::select! {
         cut_off = server.stop(timeout) => match cut_off {
@@ -127,7 +129,7 @@ async fn serve(launch: Launch, logging: &Logging) -> Result<ExitCode, String> {
             return Ok(ExitCode::FAILURE);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if request == StopRequest::SameNodeId { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Writes the file that `pidfile` names; without it the server can do its work.

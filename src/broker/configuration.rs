@@ -114,6 +114,7 @@ impl Broker {
             version.store(current.version, Ordering::Relaxed);
         }
         self.presence.configure(&new);
+        self.peers.renew();
         Ok(())
     }
 

@@ -100,17 +100,46 @@ impl Interest {
         self.machine().lag(peer)
     }
 
+    /// How many changes of an owner are known.
+    pub fn version(&self, owner: Owner) -> u64 {
+        self.machine().replica().log(owner).map_or(0, |log| log.version())
+    }
+
+    /// Whether what a peer wanted when it was linked is in the table.
+    pub fn has_caught_up(&self, peer: NodeId) -> bool {
+        let machine = self.machine();
+        machine.bit(peer).is_some_and(|bit| {
+            let peers = machine.peers();
+            peers.linked & !peers.everything & 1 << bit != 0
+        })
+    }
+
     /// The bit of a node among those to which a message is to be forwarded.
     pub fn bit(&self, node: NodeId) -> Option<u32> {
         self.machine().bit(node)
     }
 
-    /// Takes a frame from a peer.
+    /// Takes a frame from a peer. Returns in which life this instance is by then.
     ///
     /// # Errors
     /// It is none: the link is to be dropped.
-    pub fn handle_message(&self, now: Now, from: NodeId, frame: &[u8], random: u64) -> Result<(), Malformed> {
-        self.change().handle_message(now.monotonic_ms(), from, frame, random)
+    pub fn handle_message(
+        &self,
+        now: Now,
+        from: NodeId,
+        frame: &[u8],
+        random: u64,
+    ) -> Result<Incarnation, Malformed> {
+        let mut machine = self.change();
+        machine.handle_message(now.monotonic_ms(), from, frame, random)?;
+        Ok(machine.replica().me().incarnation)
+    }
+
+    /// This instance is in this life from now on. Returns whether another process uses its node id.
+    pub fn renew(&self, now: Now, incarnation: Incarnation) -> bool {
+        let mut machine = self.change();
+        machine.renew(now.monotonic_ms(), incarnation);
+        machine.replica().is_contested()
     }
 
     /// There is a control link to this peer.
@@ -181,11 +210,6 @@ impl Interest {
         self.machine().handle_lag(lag_ms);
     }
 
-    /// What the operator must be told.
-    pub fn poll_fault(&self) -> Option<Fault> {
-        self.machine().poll_fault()
-    }
-
     /// The subscribers of something have become more or less. Returns at which version others are told of it, nothing if they
     /// are not.
     pub(super) fn note(
@@ -213,6 +237,19 @@ impl Interest {
     /// Whether names must be kept for [`note`](Self::note).
     pub(super) fn is_enabled(&self) -> bool {
         self.enabled.load(Ordering::Acquire)
+    }
+}
+
+/// Tells the operator. It is rare.
+fn report(fault: Fault) {
+    match fault {
+        // Whoever follows the lives of this instance has said so, and ends it.
+        Fault::SameNodeId(_) => {}
+        Fault::Diverged { owner, version, peer } => tracing::error!(
+            "Instance {peer} and this one hold different subscriptions of instance {} at version {version}. That is \
+             a fault of this program: please report it. They are fetched anew from where they are.",
+            owner.node
+        ),
     }
 }
 
@@ -247,6 +284,9 @@ impl Broker {
             machine.handle_timeout(now.monotonic_ms());
         }
         let merging = machine.work(ENTRIES_PER_TURN);
+        while let Some(fault) = machine.poll_fault() {
+            report(fault);
+        }
         for _ in 0..ENTRIES_PER_TURN {
             let Some(wants) = machine.poll_wants() else {
                 // What has been said until now is in the table: only then may a peer be spared the rest.

@@ -86,13 +86,15 @@ pub struct Identity {
     pub command_rows: usize,
 }
 
-/// How a client wants the server to stop. (SHUTDOWN.)
+/// How the server is to stop, as a client wants it (SHUTDOWN) or because it cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopRequest {
     /// When clients have what is queued for them.
     Graceful,
     /// Without waiting for them.
     Now,
+    /// As gracefully: another process uses this one's node id, and one of them must end. It is a failure.
+    SameNodeId,
 }
 
 /// Processor time, in the system and by the program itself.
@@ -173,7 +175,7 @@ impl Broker {
             latency: LatencyMonitor::default(),
             peak_bytes: AtomicU64::new(startup_bytes),
             interest: interest::Interest::new(presence.owner(), keys, now),
-            peers: peers::Peers::default(),
+            peers: peers::Peers::new(presence.owner()),
             presence,
             identity,
             started: now,
@@ -188,12 +190,12 @@ impl Broker {
         }
     }
 
-    /// Notes that a client wants the server to stop, which is for whoever runs it to do. (SHUTDOWN.)
+    /// Notes that the server is to stop, which is for whoever runs it to do.
     pub fn request_stop(&self, request: StopRequest) {
         *self.stop_request.lock() = Some(request);
     }
 
-    /// Whether, and how, a client wants the server to stop.
+    /// Whether, and how, the server is to stop.
     pub fn stop_requested(&self) -> Option<StopRequest> {
         *self.stop_request.lock()
     }

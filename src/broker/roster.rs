@@ -55,6 +55,13 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Where clients reach it, as it has said: without TLS if it has that.
+    pub fn client_address(&self) -> Option<SocketAddr> {
+        let clients = self.report.clients?;
+        let port = if clients.port == 0 { clients.tls_port } else { clients.port };
+        (port != 0).then(|| SocketAddr::new(clients.ip.unwrap_or(self.link.ip()), port))
+    }
+
     /// Whether it has all its links.
     pub fn is_linked(&self) -> bool {
         self.report.standing == Standing::Up
@@ -106,7 +113,7 @@ impl Roster {
 impl Broker {
     /// What is known of the cluster now. It looks at each instance, of which there are few.
     pub fn roster(&self) -> Roster {
-        let (mut peers, former) = self.peers.seen();
+        let (mut peers, former) = self.peers.seen(|node| self.presence.remembers(node));
         let nodes = if peers.is_empty() { Vec::new() } else { self.presence.nodes() };
         for peer in &mut peers {
             let node = peer.owner.node;

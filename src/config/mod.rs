@@ -25,6 +25,7 @@ mod tls;
 
 pub use cluster::{Cluster, SubscribeAck};
 pub use launch::{Launch, Stop, load};
+pub use options::common_options;
 pub use options::face::Face;
 pub use parse::{Notice, read_file};
 pub use redis_server::{build_id, version_line};

@@ -8,7 +8,7 @@ use super::format::{
     Bytes, Format, Integer, LimitsByClass, Memory, MemoryOrPercent, Milliseconds, Named, Octal, Path, Port,
     Seconds, Text, Words, YesNo,
 };
-use super::{LogFormat, LogLevel, Permission, cluster, redis, tls};
+use super::{Config, LogFormat, LogLevel, Permission, cluster, redis, tls};
 
 pub(super) use super::row::refusal;
 pub use super::row::{Accessors, Change, Fate, Row};
@@ -23,6 +23,31 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
 pub fn all() -> impl Iterator<Item = &'static Row> {
     let served = SERVED.iter().chain(presence::SERVED).chain(cluster::SERVED).chain(face::SERVED);
     served.chain(measured::SERVED).chain(tls::SERVED).chain(redis::UNSERVED)
+}
+
+/// Options that must be the same on all instances of a cluster: else who is present differs
+/// from one to the other, or one refuses what another one takes.
+const COMMON: &[&str] = &[
+    "cluster-enabled",
+    "cluster-message-max",
+    "presence-grace",
+    "presence-down-grace",
+    "presence-topic-max-bytes",
+    "presence-key-max-bytes",
+    "presence-session-max-bytes",
+    "presence-id-max-bytes",
+    "presence-meta-max-bytes",
+    "presence-topic-members-max",
+    "presence-key-members-max",
+    "presence-session-members-max",
+    "presence-members-max",
+    "presence-sessions-max",
+];
+
+/// The options that must be the same on all instances of a cluster, with their values as CONFIG GET prints them.
+pub fn common_options(config: &Config) -> impl Iterator<Item = (&'static str, String)> {
+    let rows = COMMON.iter().filter_map(|name| find(name.as_bytes()));
+    rows.map(|row| (row.name, String::from_utf8_lossy(&row.get(config)).into_owned()))
 }
 
 /// Every name and every older name, each with its row.

@@ -164,8 +164,20 @@ impl<K: Key, V: Value> Replica<K, V> {
 
     /// Somebody knows a later life of this node, whose clock has gone back: what it holds is its own under a later
     /// one still.
-    pub(super) fn renew_above(&mut self, now_ms: u64, known: Incarnation, random: u64) {
-        if known <= self.me.incarnation {
+    pub fn renew_above(&mut self, now_ms: u64, known: Incarnation, random: u64) {
+        if known > self.me.incarnation {
+            self.renew(now_ms, Incarnation::draw(0, Some(known), random));
+        }
+    }
+
+    /// Whether this node has had to begin another life again and again: another process uses the same node id.
+    pub fn is_contested(&self) -> bool {
+        self.renewals > RENEWALS_MAX
+    }
+
+    /// This node is in this life from now on, if that is later than its present one: what it holds is its own under it.
+    pub fn renew(&mut self, now_ms: u64, incarnation: Incarnation) {
+        if incarnation <= self.me.incarnation {
             return;
         }
         let soon = self.renewed_at.is_some_and(|at| now_ms < at + CONFLICT_MS);
@@ -176,7 +188,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             self.events.push_back(Event::Conflict(self.me.node));
         }
         let before = self.me;
-        let after = Owner { node: before.node, incarnation: Incarnation::draw(0, Some(known), random) };
+        let after = Owner { node: before.node, incarnation };
         self.drop_transfers(before);
         // The same history under another name: nobody holds anything of it, and its versions may begin anywhere.
         if let Some(record) = self.records.remove(&before) {

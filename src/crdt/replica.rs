@@ -219,6 +219,11 @@ impl<K: Key, V: Value> Replica<K, V> {
         self.records.get(&owner).map(|record| record.standing)
     }
 
+    /// Whether anything is remembered of a node.
+    pub fn remembers(&self, node: NodeId) -> bool {
+        self.nodes.contains_key(&node)
+    }
+
     /// Whether no other instance is known, nor expected.
     pub fn is_alone(&self) -> bool {
         self.records.len() == 1 && self.nodes.len() == 1 && self.peers.is_empty() && self.seeds.is_empty()

@@ -97,6 +97,21 @@ impl<K: Key, V: Value> Replica<K, V> {
         held_here.into_iter().all(nothing_missing) && said.held.iter().all(nothing_more)
     }
 
+    /// Whether a peer has said that it holds all of this instance's own log, or there is no peer. If not, they are sent what is
+    /// new at once; each says in turn what it holds.
+    pub fn hand_over(&mut self, now_ms: u64) -> bool {
+        let (me, version) = (self.me, self.own().version());
+        let holds = |node: &NodeId| {
+            let said = self.nodes.get(node).and_then(|known| known.said.as_ref());
+            said.is_some_and(|said| said.version_of(me) >= version)
+        };
+        let done = self.peers.is_empty() || self.peers.keys().any(holds);
+        if !done {
+            self.flush_at = Some(now_ms);
+        }
+        done
+    }
+
     /// Keeps what a node has said of all owners.
     pub(super) fn note_digest(&mut self, from: NodeId, kind: DigestKind, held: &[Held]) {
         let own = held.iter().map(|held| held.owner).filter(|owner| owner.node == from).max();

@@ -18,6 +18,7 @@ fn me(node: u64) -> Me {
         features: 0,
         message_max: 1 << 20,
         clients: ClientAddress::default(),
+        options: Vec::new(),
     }
 }
 

@@ -12,8 +12,7 @@
 //!    3 ping             opaque                                                      control, data
 //!    4 pong             what the ping had                                           control, data
 //!    5 bye              reason: 1 byte                                              control, data
-//!    6 start            life, life of the peer, messages handed over, version of    first on control
-//!                       interest: numbers
+//!    6 start            life, life of the peer, messages handed over: numbers       first on control
 //!    7 dropped          reason: 1 byte, how many                                    control
 //!   16 interest         bytes for the replicated map of interest                    control
 //!   17 interest applied version                                                     control
@@ -190,8 +189,6 @@ pub struct Start {
     pub peer_life: u64,
     /// Messages that it has handed to connections of former epochs. Whatever has not been read of them is lost.
     pub handed: u64,
-    /// Until so much of its interest has been applied, the sender is to get everything.
-    pub interest: u64,
 }
 
 /// Several messages, read through once and found well-formed.
@@ -243,7 +240,6 @@ impl<'a> Frame<'a> {
                     life: input.number()?,
                     peer_life: input.number()?,
                     handed: input.number()?,
-                    interest: input.number()?,
                 })));
             }
             kind::DROPPED => {
@@ -310,8 +306,8 @@ impl<'a> Frame<'a> {
                 out.extend_from_slice(bytes);
             }
             Frame::Bye(farewell) => out.push(farewell as u8),
-            Frame::Start(Start { life, peer_life, handed, interest }) => {
-                [life, peer_life, handed, interest].iter().for_each(|number| put_number(out, *number));
+            Frame::Start(Start { life, peer_life, handed }) => {
+                [life, peer_life, handed].iter().for_each(|number| put_number(out, *number));
             }
             Frame::Dropped { loss, total } => {
                 out.push(loss as u8);

@@ -7,7 +7,7 @@ use crate::link::fragment::{FRAGMENT_BYTES, Fragments, LANES};
 
 fn all_kinds() -> Vec<Frame<'static>> {
     let message = |kind| Frame::Message { kind, channel: b"news", payload: b"hello" };
-    let start = Start { life: u64::MAX, peer_life: 7, handed: 300, interest: 0 };
+    let start = Start { life: u64::MAX, peer_life: 7, handed: 300 };
     vec![
         Frame::Ping(b"12345678"),
         Frame::Pong(b""),
@@ -72,7 +72,7 @@ fn a_fault_says_which_frame_it_is() {
         (kind::MESSAGE, b"\x00\x05ab"),
         (kind::MESSAGE, b""),
         (kind::PING, &[0; 65]),
-        (kind::START, &[1, 2, 3]),
+        (kind::START, &[1, 2]),
         (kind::INTEREST_APPLIED, &[1, 2]),
         (kind::DROPPED, &[0, 1, 2]),
         (kind::BYE, b""),

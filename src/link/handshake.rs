@@ -10,7 +10,8 @@
 //!   hello:  "hereabouts", versions: lowest, highest; features: number, bits; node: 8 bytes; incarnation: 8 bytes;
 //!           epoch: number; connection: number (0 control, i + 1 data i); data connections: number;
 //!           largest message: number; cluster: string; clients' address: 0, 4 or 16 bytes as a string, port: number,
-//!           TLS port: number (each 0 for none); nonce: 32 bytes; then what later versions have to say
+//!           TLS port: number (each 0 for none); options: how many, then name and value as strings; nonce: 32 bytes;
+//!           then what later versions have to say
 //! ```
 //!
 //! Each hello has a fresh nonce, so a proof is good once; the words say who proves, so that none can be sent back to its
@@ -35,6 +36,10 @@ pub const HELLO_BYTES_MAX: usize = 4096;
 pub const CLUSTER_BYTES_MAX: usize = 256;
 /// Data connections of a set at most.
 pub const DATA_LINKS_MAX: u64 = 16;
+
+/// Options that a hello tells of at most, and bytes of a name or a value.
+const OPTIONS_MAX: u64 = 32;
+const OPTION_BYTES_MAX: usize = 64;
 
 const MAGIC: &[u8] = b"hereabouts";
 const PROOF_BYTES: usize = 32;
@@ -102,6 +107,8 @@ pub struct Me {
     pub message_max: u64,
     /// Where its clients are.
     pub clients: ClientAddress,
+    /// Options that must be the same on all instances, with their values. Whoever differs is warned of, not refused.
+    pub options: Vec<(String, String)>,
 }
 
 /// What is said first.
@@ -134,6 +141,10 @@ impl Hello {
         numbers.iter().for_each(|number| put_number(&mut out, *number));
         put_bytes(&mut out, &self.me.cluster);
         self.me.clients.encode(&mut out);
+        put_number(&mut out, self.me.options.len() as u64);
+        for text in self.me.options.iter().flat_map(|(name, value)| [name, value]) {
+            put_bytes(&mut out, text.as_bytes());
+        }
         out.extend_from_slice(nonce);
         out
     }
@@ -149,6 +160,7 @@ impl Hello {
         let message_max = input.number()?;
         let cluster = input.bytes(CLUSTER_BYTES_MAX)?.to_vec();
         let clients = ClientAddress::decode(&mut input)?;
+        let options = options(&mut input)?;
         // The nonce is of no interest but as a part of what is proved.
         for _ in 0..size_of::<Nonce>() / 8 {
             input.fixed()?;
@@ -157,9 +169,20 @@ impl Hello {
             return Err(Fault::Malformed("a set has no such connection").into());
         }
         let link = link.checked_sub(1).map_or(LinkKind::Control, LinkKind::Data);
-        let me = Me { owner: Owner { node, incarnation }, cluster, features, message_max, clients };
+        let me = Me { owner: Owner { node, incarnation }, cluster, features, message_max, clients, options };
         Ok(Hello { versions, me, epoch, link, data_links })
     }
+}
+
+fn options(input: &mut Input<'_>) -> Result<Vec<(String, String)>, Fault> {
+    let count = input.number()?;
+    if count > OPTIONS_MAX {
+        return Err(Fault::Malformed("more options than there are"));
+    }
+    let mut text = || -> Result<String, Fault> {
+        Ok(String::from_utf8_lossy(input.bytes(OPTION_BYTES_MAX)?).into_owned())
+    };
+    (0..count).map(|_| Ok((text()?, text()?))).collect()
 }
 
 /// The secrets that prove membership of the cluster.

@@ -6,7 +6,8 @@ use crate::link::frame::split;
 fn me(node: u64) -> Me {
     let owner = Owner { node: NodeId(node), incarnation: Incarnation(3) };
     let clients = ClientAddress { ip: None, port: 6379, tls_port: 0 };
-    Me { owner, cluster: b"test".to_vec(), features: 6, message_max: 1000, clients }
+    let options = vec![("presence-grace".to_owned(), "5000".to_owned())];
+    Me { owner, cluster: b"test".to_vec(), features: 6, message_max: 1000, clients, options }
 }
 
 fn hello(me: Me) -> Hello {

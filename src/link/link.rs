@@ -5,6 +5,8 @@
 //! delivered. What was handed to a connection is never sent again; what only waited goes over the next set, each publisher's
 //! in order. Must not know sockets; nonces and what is random are arguments. Start with [`Links`].
 
+mod stopping;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use super::handshake::{Agreed, ClientAddress, DATA_LINKS_MAX, Hello, LinkKind, M
 use super::losses::Ledger;
 use super::queue::{Outgoing, Queue};
 use super::redial::Redial;
-use super::set::{ConnectionId, Dial, Event, Place, Refused, Report, Standing, place_of};
+use super::set::{ConnectionId, Dial, Ending, Event, Place, Refused, Report, Standing, place_of};
 use crate::crdt::{Incarnation, NodeId};
 
 /// A set that is not complete after so long is closed: the dialler has given up, or never meant it.
@@ -37,10 +39,10 @@ pub struct Settings {
 /// The connections to one peer.
 ///
 /// - From below: [`accept`](Links::accept) or [`established`](Links::established) when a handshake is done,
-///   [`lost`](Links::lost) when a connection or a dial has ended, [`take`](Links::take) when one can write,
+///   [`lost`](Links::lost) when a connection or a dial has ended, [`stopped`](Links::stopped) when it says that it will, [`take`](Links::take) when one can write,
 ///   [`handle_frame`](Links::handle_frame) and [`note_read`](Links::note_read) for what has come.
-/// - From above: [`publish`](Links::publish), [`send`](Links::send), [`renew`](Links::renew), [`configure`](Links::configure),
-///   [`give_up`](Links::give_up).
+/// - From above: [`publish`](Links::publish), [`send`](Links::send), [`set_me`](Links::set_me), [`configure`](Links::configure),
+///   [`leave`](Links::leave), [`give_up`](Links::give_up).
 /// - [`handle_timeout`](Links::handle_timeout) when [`next_timeout`](Links::next_timeout) has come.
 /// - After each of them [`poll_event`](Links::poll_event) and [`poll_dial`](Links::poll_dial), until there is nothing more.
 pub struct Links {
@@ -62,7 +64,12 @@ pub struct Links {
     peer_message_max: u64,
     /// Where its clients are, if it has ever said so.
     peer_clients: Option<ClientAddress>,
-    interest: u64,
+    /// Its options that must be the same everywhere.
+    peer_options: Vec<(String, String)>,
+    /// Places of the set over which nothing more comes, as bits.
+    stopped: u32,
+    /// We stop.
+    leaves: bool,
     ledger: Ledger,
     redial: Redial,
     next_id: u64,
@@ -90,6 +97,9 @@ impl Links {
         Links {
             peer_message_max: me.message_max,
             peer_clients: None,
+            peer_options: Vec::new(),
+            stopped: 0,
+            leaves: false,
             me,
             peer,
             settings,
@@ -101,7 +111,6 @@ impl Links {
             control: VecDeque::new(),
             control_bytes: 0,
             queues: vec![Queue::default()],
-            interest: 0,
             ledger: Ledger::new(life),
             redial: Redial::default(),
             next_id: 0,
@@ -120,9 +129,9 @@ impl Links {
         self.me.owner.node < self.peer
     }
 
-    /// We are in another life from now on: the next set says so.
-    pub fn renew(&mut self, incarnation: Incarnation) {
-        self.me.owner.incarnation = incarnation;
+    /// We are this from now on, in another life perhaps: the next set says so.
+    pub fn set_me(&mut self, me: Me) {
+        self.me = me;
     }
 
     /// The configuration is another one. Another number of data connections begins the next epoch.
@@ -130,13 +139,8 @@ impl Links {
         let is_other = settings.data_links != self.settings.data_links;
         (self.settings, self.me.message_max) = (settings, message_max);
         if is_other && self.dials() && !self.set.is_empty() {
-            self.end_epoch(now, entropy);
+            self.end_epoch(now, Ending::Reconfigured, entropy);
         }
-    }
-
-    /// The version that our interest has: what the peer is told when control begins.
-    pub fn set_interest(&mut self, version: u64) {
-        self.interest = version;
     }
 
     // What comes from below.
@@ -158,7 +162,7 @@ impl Links {
         let incarnation = agreed.peer.me.owner.incarnation;
         if self.peer_incarnation.is_some_and(|known| known != incarnation) {
             // It has started anew meanwhile, and the other connections have ended or will.
-            self.end_epoch(now, entropy);
+            self.end_epoch(now, Ending::OtherLife, entropy);
             return Err(Refused::OtherLife);
         }
         self.open(now, place, id, agreed);
@@ -176,7 +180,7 @@ impl Links {
             return Err(Refused::Misfit);
         }
         if epoch > self.epoch {
-            self.end_epoch(now, entropy);
+            self.end_epoch(now, Ending::Anew, entropy);
             self.begin_epoch(now, epoch, hello.data_links);
         } else if epoch < self.epoch || self.set.is_empty() {
             return Err(Refused::Stale);
@@ -190,10 +194,10 @@ impl Links {
         Ok(id)
     }
 
-    /// A connection has ended, or a dial has failed. When it belongs to the set, the set ends.
-    pub fn lost(&mut self, now: Duration, id: ConnectionId, entropy: u64) {
+    /// A connection has ended, for this reason, or a dial has failed. When it belongs to the set, the set ends.
+    pub fn lost(&mut self, now: Duration, id: ConnectionId, why: Ending, entropy: u64) {
         if self.contains(id) {
-            self.end_epoch(now, entropy);
+            self.end_epoch(now, why, entropy);
         }
     }
 
@@ -225,7 +229,6 @@ impl Links {
             Frame::Start(_) | Frame::Dropped { .. } if !self.is_current(id) => return true,
             Frame::Start(start) => {
                 self.is_started = true;
-                self.events.push_back(Event::Interest(start.interest));
                 let data = self.set.iter().skip(1).filter_map(|place| place.id());
                 self.events.extend(data.map(Event::Wake));
                 let lost = self.ledger.handle_start(&start);
@@ -295,7 +298,7 @@ impl Links {
         if matches!(self.set.first(), Some(Place::Open(_))) {
             self.append_control(frame);
             if self.control_bytes > CONTROL_BYTES_MAX {
-                self.end_epoch(now, entropy);
+                self.end_epoch(now, Ending::Overflow, entropy);
             }
         }
     }
@@ -307,7 +310,11 @@ impl Links {
 
     /// The peer is none any more: all is closed, and what waits is dropped.
     pub fn give_up(&mut self, now: Duration) {
-        self.end_epoch(now, 0);
+        self.end_epoch(now, Ending::GivenUp, 0);
+        self.abandon();
+    }
+
+    fn abandon(&mut self) {
         self.phase = Phase::GivenUp;
         let messages = self.queues.iter().map(Queue::messages).sum();
         self.ledger.note_dropped(Loss::GivenUp, messages);
@@ -318,7 +325,7 @@ impl Links {
     pub fn handle_timeout(&mut self, now: Duration, entropy: u64) {
         match self.phase {
             Phase::Idle { redial_at: Some(at) } if at <= now => self.dial(now),
-            Phase::Connecting { until } if until <= now => self.end_epoch(now, entropy),
+            Phase::Connecting { until } if until <= now => self.end_epoch(now, Ending::Incomplete, entropy),
             Phase::Complete { tell_at } if tell_at <= now => {
                 self.phase = Phase::Complete { tell_at: now + TICK };
                 self.tell_drops();
@@ -367,6 +374,7 @@ impl Links {
             },
             epoch: self.epoch.1,
             clients: self.peer_clients,
+            options: self.peer_options.clone(),
             connections: self.set.iter().filter(|place| matches!(place, Place::Open(_))).count(),
             queued_bytes: self.queued_bytes() + self.control_bytes,
             queued_messages: self.queues.iter().map(Queue::messages).sum(),
@@ -412,10 +420,11 @@ impl Links {
         self.peer_incarnation = Some(agreed.peer.me.owner.incarnation);
         self.peer_message_max = agreed.peer.me.message_max;
         self.peer_clients = Some(agreed.peer.me.clients);
+        self.peer_options.clone_from(&agreed.peer.me.options);
         self.set[place] = Place::Open(id);
         if place == 0 {
             self.events.push_back(Event::Up);
-            let start = self.ledger.start(self.interest);
+            let start = self.ledger.start();
             self.append_control(&Frame::Start(start));
         }
         if self.set.iter().all(|place| matches!(place, Place::Open(_))) {
@@ -425,16 +434,16 @@ impl Links {
     }
 
     /// The set ends, and who dials does so again in a while.
-    fn end_epoch(&mut self, now: Duration, entropy: u64) {
+    fn end_epoch(&mut self, now: Duration, why: Ending, entropy: u64) {
         if self.set.is_empty() {
             return;
         }
         if matches!(self.set.first(), Some(Place::Open(_))) {
-            self.events.push_back(Event::Down);
+            self.events.push_back(Event::Down(why));
         }
         let ids = self.set.drain(..).filter_map(Place::id);
         self.events.extend(ids.map(Event::Close));
-        (self.peer_incarnation, self.is_started) = (None, false);
+        (self.peer_incarnation, self.is_started, self.stopped) = (None, false, 0);
         self.dials.clear();
         self.control.clear();
         self.control_bytes = 0;
@@ -442,6 +451,9 @@ impl Links {
         self.ledger.end_epoch();
         let at = self.redial.note_failure(now, entropy);
         self.phase = Phase::Idle { redial_at: self.dials().then_some(at) };
+        if self.leaves {
+            self.abandon();
+        }
     }
 
     fn tell_drops(&mut self) {

@@ -9,7 +9,14 @@ const ZERO: Duration = Duration::ZERO;
 
 fn me(node: u64, incarnation: u64) -> Me {
     let owner = Owner { node: NodeId(node), incarnation: Incarnation(incarnation) };
-    Me { owner, cluster: b"test".to_vec(), features: 0, message_max: 1000, clients: ClientAddress::default() }
+    Me {
+        owner,
+        cluster: b"test".to_vec(),
+        features: 0,
+        message_max: 1000,
+        clients: ClientAddress::default(),
+        options: Vec::new(),
+    }
 }
 
 fn links(node: u64, peer: u64) -> Links {
@@ -67,18 +74,43 @@ fn a_lost_connection_ends_the_set_and_the_next_one_has_a_higher_epoch() {
     let mut dialler = links(1, 2);
     let first = dial_and_open(&mut dialler, ZERO);
     events(&mut dialler);
-    dialler.lost(ZERO, first[2].id, 0);
+    dialler.lost(ZERO, first[2].id, Ending::Closed, 0);
     let closed = first.iter().map(|dial| Event::Close(dial.id));
-    assert_eq!(events(&mut dialler), [Event::Down].into_iter().chain(closed).collect::<Vec<_>>());
+    assert_eq!(
+        events(&mut dialler),
+        [Event::Down(Ending::Closed)].into_iter().chain(closed).collect::<Vec<_>>()
+    );
     assert!(first.iter().all(|dial| !dialler.is_current(dial.id)));
     // What the others have to say is old.
-    dialler.lost(ZERO, first[0].id, 0);
+    dialler.lost(ZERO, first[0].id, Ending::Closed, 0);
     assert_eq!(events(&mut dialler), []);
     let at = dialler.next_timeout().unwrap();
     dialler.handle_timeout(at - Duration::from_millis(1), 0);
     assert_eq!(dials(&mut dialler), []);
     let second = dial_and_open(&mut dialler, at);
     assert!(second[0].hello.epoch > first[0].hello.epoch);
+}
+
+#[test]
+fn who_stops_writes_what_waits_and_the_set_ends_when_all_have_said_so() {
+    let (mut stopping, mut other) = (links(1, 2), links(2, 1));
+    let first = dial_and_open(&mut stopping, ZERO);
+    let there = LINKS.map(|link| other.accept(ZERO, &agreed(me(1, 1), 1, link), 0).unwrap());
+    stopping.send(ZERO, &Frame::Presence(b"bye"), 0);
+    events(&mut stopping);
+    stopping.leave(ZERO);
+    let drained = |links: &Links| first.iter().map(|dial| links.is_drained(dial.id)).collect::<Vec<_>>();
+    assert_eq!(drained(&stopping), [false, true, true]);
+    while stopping.take(first[0].id, &mut Vec::new()) {}
+    assert_eq!(drained(&stopping), [true; 3]);
+    events(&mut other);
+    there[1..].iter().chain(&there[1..]).for_each(|id| other.stopped(ZERO, *id, 0));
+    assert_eq!(events(&mut other), []);
+    other.stopped(ZERO, there[0], 0);
+    assert_eq!(events(&mut other)[0], Event::Down(Ending::Stops));
+    // Nobody is dialled again.
+    stopping.lost(ZERO, first[0].id, Ending::Closed, 0);
+    assert!(stopping.is_given_up());
 }
 
 #[test]
@@ -90,12 +122,15 @@ fn a_higher_epoch_closes_a_lower_one_and_a_lower_one_is_refused() {
     // Data may come first; it is no link yet.
     let data = acceptor.accept(ZERO, &agreed(me(1, 1), 2, LINKS[2]), 0).unwrap();
     let closed = first.map(Event::Close);
-    assert_eq!(events(&mut acceptor), [Event::Down].into_iter().chain(closed).collect::<Vec<_>>());
+    assert_eq!(
+        events(&mut acceptor),
+        [Event::Down(Ending::Anew)].into_iter().chain(closed).collect::<Vec<_>>()
+    );
     assert_eq!(acceptor.accept(ZERO, &agreed(me(1, 1), 1, LINKS[0]), 0), Err(Refused::Stale));
     acceptor.accept(ZERO, &agreed(me(1, 1), 2, LINKS[0]), 0).unwrap();
     assert_eq!(events(&mut acceptor), [Event::Up]);
     // A set that has ended does not come again; that of a later life has any number.
-    acceptor.lost(ZERO, data, 0);
+    acceptor.lost(ZERO, data, Ending::Closed, 0);
     assert_eq!(acceptor.accept(ZERO, &agreed(me(1, 1), 2, LINKS[1]), 0), Err(Refused::Stale));
     assert!(acceptor.accept(ZERO, &agreed(me(1, 2), 1, LINKS[0]), 0).is_ok());
     assert_eq!(acceptor.accept(ZERO, &agreed(me(1, 1), 3, LINKS[0]), 0), Err(Refused::Stale));
@@ -202,7 +237,7 @@ fn where_the_peers_clients_are_is_known_from_its_last_hello_on() {
     assert_eq!(dialler.report().clients, None);
     let dials = dial_and_open(&mut dialler, ZERO);
     assert_eq!(dialler.report().clients, Some(ClientAddress::default()));
-    dialler.lost(ZERO, dials[0].id, 0);
+    dialler.lost(ZERO, dials[0].id, Ending::Closed, 0);
     assert_eq!(dialler.report().clients, Some(ClientAddress::default()));
     dialler.handle_timeout(dialler.next_timeout().unwrap(), 0);
     let dial = dialler.poll_dial().unwrap();

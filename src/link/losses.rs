@@ -63,8 +63,8 @@ impl Ledger {
     }
 
     /// What we say first.
-    pub(super) fn start(&self, interest: u64) -> Start {
-        Start { life: self.life, peer_life: self.peer_life, handed: self.handed_before, interest }
+    pub(super) fn start(&self) -> Start {
+        Start { life: self.life, peer_life: self.peer_life, handed: self.handed_before }
     }
 
     /// What the peer says first. Returns how many messages of former epochs were lost.

@@ -26,7 +26,7 @@ pub use handshake::{ClientAddress, Hello, LinkKind, Me, Secrets};
 pub use link::{Links, Settings};
 pub use losses::Counts;
 pub use queue::Outgoing;
-pub use set::{ConnectionId, Dial, Event, Refused, Report, Standing};
+pub use set::{ConnectionId, Dial, Ending, Event, Refused, Report, Standing};
 
 #[cfg(test)]
 #[path = "world_tests.rs"]

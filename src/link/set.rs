@@ -24,16 +24,60 @@ pub struct Dial {
 pub enum Event {
     /// Control is there: the peer can be talked to.
     Up,
-    /// Control is gone.
-    Down,
+    /// Control is gone, with the set.
+    Down(Ending),
     /// This connection is none any more: it is to be closed, and nothing that came over it may be delivered.
     Close(ConnectionId),
     /// This connection has something to write.
     Wake(ConnectionId),
-    /// Until so much of its interest has been applied, the peer is to get everything.
-    Interest(u64),
     /// Messages from the peer that never got here.
     Lost(Loss, u64),
+}
+
+/// Why a set has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A connection has ended.
+    Closed,
+    /// A connection was silent.
+    Silent,
+    /// The peer took nothing of what was to be written.
+    Stalled,
+    /// The peer has sent what is no frame, or not one for this connection.
+    Fault,
+    /// The peer stops.
+    Stops,
+    /// The peer has begun another set.
+    Anew,
+    /// The peer is in another life.
+    OtherLife,
+    /// Connections were missing for too long.
+    Incomplete,
+    /// Too much was waiting for control.
+    Overflow,
+    /// There is to be another number of connections.
+    Reconfigured,
+    /// The peer is none any more.
+    GivenUp,
+}
+
+impl Ending {
+    /// For the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Ending::Closed => "a connection was closed by that instance, its machine or the network",
+            Ending::Silent => "nothing came from that instance for 10 s",
+            Ending::Stalled => "that instance took nothing of what was to be sent for 10 s",
+            Ending::Fault => "that instance sent what cannot be read",
+            Ending::Stops => "that instance stops",
+            Ending::Anew => "that instance has connected anew",
+            Ending::OtherLife => "that instance has started anew",
+            Ending::Incomplete => "not all of its connections came about in time",
+            Ending::Overflow => "that instance did not keep up with subscriptions and members",
+            Ending::Reconfigured => "cluster-data-links is another number now",
+            Ending::GivenUp => "that instance is not up any more",
+        }
+    }
 }
 
 /// Why a connection has no place in a set.
@@ -67,6 +111,8 @@ pub struct Report {
     pub epoch: u64,
     /// Where clients reach the peer, as it has said last.
     pub clients: Option<ClientAddress>,
+    /// Its options that must be the same everywhere, as it has said last.
+    pub options: Vec<(String, String)>,
     /// Connections that are there.
     pub connections: usize,
     /// Bytes that wait.

@@ -63,6 +63,7 @@ fn me(node: u64, incarnation: u64) -> Me {
         features: 0,
         message_max: MESSAGE_MAX,
         clients: ClientAddress::default(),
+        options: Vec::new(),
     }
 }
 
@@ -98,12 +99,12 @@ impl World {
             let side = &mut self.sides[at];
             match event {
                 Event::Up => assert!(!std::mem::replace(&mut side.is_up, true)),
-                Event::Down => assert!(std::mem::replace(&mut side.is_up, false)),
+                Event::Down(_) => assert!(std::mem::replace(&mut side.is_up, false)),
                 Event::Close(id) => self.wires.iter_mut().for_each(|wire| {
                     wire.ends[at].take_if(|end| end.id == Some(id));
                 }),
                 Event::Lost(loss, count) => *side.lost.entry(loss.name()).or_default() += count,
-                Event::Wake(_) | Event::Interest(_) => {}
+                Event::Wake(_) => {}
             }
         }
         let node = self.sides[1].node;
@@ -172,7 +173,9 @@ impl World {
             if is_over {
                 let end = ends[at].take();
                 let id = end.and_then(|end| end.id);
-                id.into_iter().for_each(|id| self.sides[at].links.lost(self.now.monotonic, id, entropy));
+                id.into_iter().for_each(|id| {
+                    self.sides[at].links.lost(self.now.monotonic, id, Ending::Closed, entropy)
+                });
                 self.drain(at);
             }
             return;

@@ -1,8 +1,8 @@
 //! Where others may be found: seeds, and where members were that are down.
 //!
-//! Owns both and whose turn it is. Must not know who is up: the machine tells.
+//! Owns both and whose turn it is, and which seeds have turned out to be somebody. Must not know who is up: the machine tells.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use super::identity::plain;
@@ -22,6 +22,10 @@ const SEED_ADDRESSES_MAX: usize = 64;
 pub(super) struct Addresses {
     seeds: BTreeMap<u64, Vec<SocketAddr>>,
     lost: VecDeque<(NodeId, SocketAddr)>,
+    /// Who has answered at the address of a seed, where that is another one than it says itself.
+    answered: BTreeMap<SocketAddr, NodeId>,
+    /// Seeds that are or were somebody who has not left since.
+    met: BTreeSet<u64>,
     turn: usize,
 }
 
@@ -30,7 +34,44 @@ impl Addresses {
     pub(super) fn set_seed(&mut self, number: u64, addresses: Vec<SocketAddr>) {
         if !addresses.is_empty() {
             self.seeds.insert(number, addresses.into_iter().take(SEED_ADDRESSES_MAX).map(plain).collect());
+            let known: BTreeSet<SocketAddr> = self.seeds.values().flatten().copied().collect();
+            self.answered.retain(|address, _| known.contains(address));
         }
+    }
+
+    /// Whether this is an address of a seed.
+    fn is_seed(&self, address: SocketAddr) -> bool {
+        self.seeds.values().flatten().any(|seed| *seed == address)
+    }
+
+    /// This node has answered from there.
+    pub(super) fn note_answer(&mut self, from: SocketAddr, node: NodeId) {
+        let from = plain(from);
+        if self.is_seed(from) {
+            self.answered.insert(from, node);
+        }
+    }
+
+    /// Seeds that have turned out to be somebody whom `is_here` knows, by address or by id.
+    pub(super) fn meet(&mut self, is_here: impl Fn(SocketAddr, Option<NodeId>) -> bool) -> Vec<u64> {
+        let Addresses { seeds, answered, met, .. } = self;
+        let is_met = |addresses: &Vec<SocketAddr>| {
+            addresses.iter().any(|address| is_here(*address, answered.get(address).copied()))
+        };
+        let new = seeds.iter().filter(|(number, addresses)| !met.contains(*number) && is_met(addresses));
+        let new: Vec<u64> = new.map(|(number, _)| *number).collect();
+        met.extend(&new);
+        new
+    }
+
+    /// This node has left, and was here. Returns the seeds that it was: another one is expected there.
+    pub(super) fn part(&mut self, node: NodeId, address: SocketAddr) -> Vec<u64> {
+        let Addresses { seeds, answered, met, .. } = self;
+        let was_there = |at: &SocketAddr| *at == address || answered.get(at) == Some(&node);
+        let gone = seeds.iter().filter(|(_, addresses)| addresses.iter().any(was_there));
+        let gone: Vec<u64> = gone.map(|(number, _)| *number).filter(|number| met.remove(number)).collect();
+        answered.retain(|_, answered| *answered != node);
+        gone
     }
 
     /// A member that was here is down.
@@ -94,6 +135,22 @@ mod tests {
         assert_eq!(addresses.next(|_| false), [at(1)]);
         addresses.set_seed(0, vec![at(2)]);
         assert_eq!(addresses.next(|_| false), [at(2)]);
+    }
+
+    #[test]
+    fn a_seed_is_met_at_its_address_or_by_who_answers_there_and_expected_again_when_that_has_left() {
+        let mut addresses = Addresses::default();
+        addresses.set_seed(0, vec![at(1)]);
+        addresses.set_seed(1, vec![at(2), at(3)]);
+        addresses.note_answer(at(3), NodeId(7));
+        addresses.note_answer(at(4), NodeId(8));
+        let here = |address, node| address == at(1) || node == Some(NodeId(7)) || node == Some(NodeId(8));
+        assert_eq!(addresses.meet(here), [0, 1]);
+        assert!(addresses.meet(here).is_empty());
+        assert!(addresses.part(NodeId(8), at(4)).is_empty());
+        assert_eq!(addresses.part(NodeId(7), at(5)), [1]);
+        assert!(addresses.meet(|address, node| address == at(1) || node.is_some()).is_empty());
+        assert_eq!(addresses.part(NodeId(9), at(1)), [0]);
     }
 
     #[test]

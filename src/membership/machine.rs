@@ -70,6 +70,10 @@ pub enum Event {
     /// There is or was a life of this instance's own node later than its present one: it is to begin a still later one, see
     /// [`Membership::set_incarnation`]. Twice in a minute means that two processes use the same node id.
     Conflict(Incarnation),
+    /// The seed of this number has turned out to be an instance that is up, as an `Up` before has said, or this one itself.
+    SeedMet(u64),
+    /// The instance that this seed was has left, as the `Left` before has said: another one is expected there.
+    SeedLeft(u64),
     /// Others had called this instance down, and it has come back, so often by now. No new life begins.
     Renewed(u64),
 }
@@ -167,6 +171,8 @@ impl Membership {
         let (sender, secret) = (opened.sender, opened.secret);
         let letter = Letter::decode(&opened.content).map_err(|_| Refused::Malformed)?;
         if sender == self.me().owner {
+            self.addresses.note_answer(from, sender.node);
+            self.meet_seeds();
             return Err(Refused::OwnEcho);
         }
         if letter.recipient().is_some_and(|recipient| recipient != self.me().owner) {
@@ -181,8 +187,12 @@ impl Membership {
         if !self.senders.take(now_ms, sender, opened.counter, secret) {
             return Err(Refused::Replayed);
         }
+        if let Letter::Here(..) = letter {
+            self.addresses.note_answer(from, sender.node);
+        }
         let result = self.handle_letter(now_ms, sender, letter);
         self.settle(now_ms);
+        self.meet_seeds();
         result
     }
 
@@ -230,6 +240,7 @@ impl Membership {
     /// The name of a seed stands for these addresses now. That it stands for none is taken as a failure to look it up.
     pub fn set_seed(&mut self, now_ms: u64, number: u64, addresses: Vec<SocketAddr>) {
         self.addresses.set_seed(number, addresses);
+        self.meet_seeds();
         self.knock_at_ms = self.knock_at_ms.min(now_ms);
     }
 
@@ -413,9 +424,24 @@ impl Membership {
     }
 
     fn depart(&mut self, peer: Peer) {
-        self.present.remove(&peer.owner.node);
-        self.addresses.find(peer.owner.node, peer.gossip);
+        let (node, address) = (peer.owner.node, peer.gossip);
+        self.present.remove(&node);
+        self.addresses.find(node, address);
         self.events.push_back(Event::Left(peer));
+        let seeds = self.addresses.part(node, address);
+        self.events.extend(seeds.into_iter().map(Event::SeedLeft));
+        self.meet_seeds();
+    }
+
+    /// Tells which seeds have turned out to be somebody.
+    fn meet_seeds(&mut self) {
+        let (me, present) = (*self.driver.me(), &self.present);
+        let is_here = |address: SocketAddr, node: Option<NodeId>| {
+            let is_it = |peer: &Peer| peer.gossip == address || node == Some(peer.owner.node);
+            is_it(&me) || present.values().any(is_it)
+        };
+        let met = self.addresses.meet(is_here);
+        self.events.extend(met.into_iter().map(Event::SeedMet));
     }
 }
 

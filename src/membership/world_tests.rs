@@ -328,7 +328,7 @@ impl Host {
                 let before = self.view.remove(&peer.owner.node);
                 assert!(before.is_none_or(|before| before == peer.owner), "{event:?}");
             }
-            Event::Conflict(_) | Event::Renewed(_) => {}
+            Event::Conflict(_) | Event::Renewed(_) | Event::SeedMet(_) | Event::SeedLeft(_) => {}
         }
     }
 }

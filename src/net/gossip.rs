@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use parking_lot::Mutex;
 
 use crate::crdt::Incarnation;
 use crate::membership::machine::DATAGRAM_BYTES_MAX;
@@ -45,7 +46,7 @@ pub struct Start {
 pub struct Gossip {
     inbox: Inbox,
     refused: Arc<Counters>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     /// Nothing is ever sent: that it is gone ends the looking up of names.
     _ends_lookups: Sender<()>,
 }
@@ -87,11 +88,11 @@ impl Gossip {
             thread::Builder::new().name("seeds".into()).spawn(move || resolve(&seeds, &inbox, &ended))?;
         }
         let thread = thread::Builder::new().name("gossip".into()).spawn(move || shell.run())?;
-        Ok(Gossip { inbox, refused, thread: Some(thread), _ends_lookups: ends_lookups })
+        Ok(Gossip { inbox, refused, thread: Mutex::new(Some(thread)), _ends_lookups: ends_lookups })
     }
 
     /// Tells the others that this instance goes, and waits until that is done: some 300 ms.
-    pub fn leave(mut self) {
+    pub fn leave(&self) {
         self.inbox.post(Command::Leave);
         self.join();
     }
@@ -107,8 +108,9 @@ impl Gossip {
         Refused::ALL.into_iter().zip(counts)
     }
 
-    fn join(&mut self) {
-        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+    fn join(&self) {
+        let thread = self.thread.lock().take();
+        if let Some(Err(_)) = thread.map(JoinHandle::join) {
             tracing::error!("The gossip thread has ended by a panic");
         }
     }

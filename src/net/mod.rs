@@ -54,7 +54,7 @@ struct Shared {
     postponed: Notify,
     /// A connection has ended.
     gone: Notify,
-    /// A client wants the server to stop.
+    /// The server is to stop.
     stop: Notify,
 }
 

@@ -24,9 +24,10 @@ use tokio::time::timeout;
 
 use super::transport::{self, entropy};
 use crate::broker::peers::{Inbox, Link};
-use crate::crdt::{Incarnation, NodeId, Owner};
+use crate::crdt::{NodeId, Owner};
 use crate::link::{
-    Connection, ConnectionId, Dial, Event, Frame, Links, Loss, Me, Outgoing, Report, Secrets, Settings,
+    Connection, ConnectionId, Dial, Ending, Event, Frame, Links, Loss, Me, Outgoing, Report, Secrets,
+    Settings,
 };
 use crate::outbox::{Batch, Outbox};
 use crate::time::Now;
@@ -161,7 +162,7 @@ impl<C: Cluster> Peer<C> {
             }
             Err(error) => tracing::debug!("Cannot dial node={}: {error}", self.node),
         }
-        self.lose(id);
+        self.lose(id, Ending::Closed);
     }
 
     async fn begin<S>(
@@ -175,10 +176,10 @@ impl<C: Cluster> Peer<C> {
         Ok((stream, connection.map_err(|failure| io::Error::other(failure.to_string()))?))
     }
 
-    fn lose(&self, id: ConnectionId) {
+    fn lose(&self, id: ConnectionId, why: Ending) {
         self.tasks.lock().remove(&id);
         let now = self.cluster.now().monotonic;
-        self.with(|links| links.lost(now, id, random()));
+        self.with(|links| links.lost(now, id, why, random()));
     }
 
     /// Calls the machine, and tells what has become of it.
@@ -289,8 +290,13 @@ impl<C: Cluster> Link for Peer<C> {
         self.links.lock().has_room()
     }
 
-    fn renew(&self, incarnation: Incarnation) {
-        self.change(|_, links| links.renew(incarnation));
+    fn renew(&self) {
+        let me = self.cluster.me();
+        self.change(|_, links| links.set_me(me));
+    }
+
+    fn leave(&self) {
+        self.change(|now, links| links.leave(now));
     }
 
     fn give_up(&self) {

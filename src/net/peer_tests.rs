@@ -49,6 +49,7 @@ impl Cluster for Instance {
             features: 0,
             message_max: 8 * 1024 * 1024,
             clients: ClientAddress::default(),
+            options: Vec::new(),
         }
     }
 
@@ -88,9 +89,9 @@ impl Cluster for Instance {
     fn handle_event(&self, _: NodeId, _: u64, event: Event) {
         let told = match event {
             Event::Up => Told::Up,
-            Event::Down => Told::Down,
+            Event::Down(_) => Told::Down,
             Event::Lost(_, count) => Told::Lost(count),
-            Event::Interest(_) | Event::Close(_) | Event::Wake(_) => return,
+            Event::Close(_) | Event::Wake(_) => return,
         };
         let _ = self.told.send(told);
     }

@@ -38,7 +38,7 @@ pub struct Server {
     ports: (Option<u16>, Option<u16>),
     /// Absolute, so that it is the same file when `dir` has changed.
     unixsocket: Option<PathBuf>,
-    gossip: Option<Gossip>,
+    gossip: Option<Arc<Gossip>>,
 }
 
 impl Server {
@@ -66,7 +66,7 @@ impl Server {
             tls.replace(Some(settings));
         }
         let listeners = listen(&mut config)?;
-        let places = Places::bind(&config)?;
+        let places = Places::bind(&mut config)?;
         let ports = (config.port, config.tls.port);
         let unixsocket = config.unixsocket.as_ref().and_then(|path| std::path::absolute(path).ok());
         let clock = Clock::start();
@@ -151,7 +151,7 @@ impl Server {
         accepting::serve(&self.shared, stream, Address::Internal, Address::Internal, -1);
     }
 
-    /// Waits until a client wants the server to stop. (SHUTDOWN.)
+    /// Waits until the server is to stop: a client wants it (SHUTDOWN), or it cannot go on.
     pub async fn stop_requested(&self) -> StopRequest {
         loop {
             if let Some(request) = self.shared.broker.stop_requested() {
@@ -164,6 +164,7 @@ impl Server {
     /// Stops: accepts nobody any more, writes what is queued, and ends when all clients are gone or `timeout` is over.
     /// Returns the number of clients that were cut off.
     pub async fn stop(mut self, timeout: Duration) -> usize {
+        let deadline = tokio::time::Instant::now() + timeout;
         self.shared.doors.close().await;
         self.shared.tls.close();
         if let Some(path) = &self.unixsocket {
@@ -177,10 +178,9 @@ impl Server {
                 shared.gone.notified().await;
             }
         };
-        let _ = tokio::time::timeout(timeout, all_gone).await;
+        let _ = tokio::time::timeout_at(deadline, all_gone).await;
         if let Some(gossip) = self.gossip.take() {
-            // An error would be a panic there, which has been logged.
-            let _ = tokio::task::spawn_blocking(|| gossip.leave()).await;
+            cluster::leave(&self.shared, gossip, deadline).await;
         }
         self.background.shutdown().await;
         self.shared.broker.clients.len()

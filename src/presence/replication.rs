@@ -84,6 +84,21 @@ impl Presence {
         self.replica.handle_message(now.monotonic_ms(), from, frame, random)
     }
 
+    /// Somebody knows a later life of this instance: it begins a still later one.
+    pub fn renew_above(&mut self, now: Now, known: Incarnation, random: u64) {
+        self.replica.renew_above(now.monotonic_ms(), known, random);
+    }
+
+    /// This instance is in this life from now on, if that is later than its present one.
+    pub fn renew(&mut self, now: Now, incarnation: Incarnation) {
+        self.replica.renew(now.monotonic_ms(), incarnation);
+    }
+
+    /// This instance stops: whether a peer has all that was changed here, or there is none. If not, they are sent it.
+    pub fn hand_over(&mut self, now: Now) -> bool {
+        self.replica.hand_over(now.monotonic_ms())
+    }
+
     /// This instance is to be connected to a seed that it has not met: nothing is dropped before, for some time.
     pub fn expect_seed(&mut self, now: Now, seed: u64) {
         self.replica.expect_seed(now.monotonic_ms(), seed);

@@ -4,7 +4,7 @@
 //! Owns who is up, which link counts, and in what order both are told. Must not know sockets, tasks, clocks or chance: links are
 //! a trait ([`Link`]), and whoever has them calls, in this order as it happens,
 //!
-//! - [`Broker::handle_membership`] for who comes and goes;
+//! - [`Broker::handle_membership`] for who comes and goes, and then [`Broker::poll_life`];
 //! - [`Broker::handle_link`] for what becomes of the links to a peer, and [`Broker::take_frame`] for what comes over them;
 //! - [`Broker::interest_turn`] with [`Broker::send_interest`], and [`Broker::presence_turn`] with [`Broker::send_presence`], when they
 //!   are due, and after something has come.
@@ -17,9 +17,11 @@
 
 mod forward;
 mod inbox;
+mod lives;
 pub(in crate::broker) mod losses;
 mod routes;
 mod send;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,8 +57,11 @@ pub trait Link: Send + Sync {
     /// Whether control has room for what can wait.
     fn has_room(&self) -> bool;
 
-    /// This instance is in another life from now on.
-    fn renew(&self, incarnation: Incarnation);
+    /// What this instance says of itself is something else from now on: it is in another life, for instance.
+    fn renew(&self);
+
+    /// This instance stops: what waits is written yet.
+    fn leave(&self);
 
     /// The peer is none any more.
     fn give_up(&self);
@@ -75,7 +80,6 @@ pub trait Network {
 }
 
 /// The other instances.
-#[derive(Default)]
 pub struct Peers {
     state: Mutex<State>,
     routes: Routes,
@@ -84,9 +88,14 @@ pub struct Peers {
     gathering: RwLock<()>,
 }
 
-#[derive(Default)]
 struct State {
     known: BTreeMap<NodeId, Known>,
+    /// The life that links have been told that this instance is in.
+    life: Incarnation,
+    /// Gossip is to be told of it.
+    untold_life: Option<Incarnation>,
+    /// Another process uses the same node id: this one is about to end.
+    is_contested: bool,
     /// Of the latest links.
     number: u64,
     /// What was lost between this instance and others that are not known any more.
@@ -95,7 +104,7 @@ struct State {
     leaving: Vec<Arc<dyn Link>>,
 }
 
-/// An instance that is up, or that there still is a link to.
+/// An instance that is up, or that there still is a link to, or that is down and may come back.
 struct Known {
     peer: membership::Peer,
     standing: Standing,
@@ -104,11 +113,71 @@ struct Known {
     number: u64,
     /// There is control.
     linked: bool,
+    /// It is down, and the links to it are given up.
+    is_gone: bool,
+    /// The operator has been told in which options it differs.
+    is_compared: bool,
+    /// Its versions when a link to it was lost, until it has caught up again.
+    behind: Option<Versions>,
     /// Since when, as a time since 1970.
     linked_since: Option<Duration>,
 }
 
+/// How much is known of what an instance has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Versions {
+    interest: u64,
+    presence: u64,
+}
+
+impl State {
+    /// Those that are down and have been forgotten are gone for good.
+    fn forget(&mut self, is_remembered: impl Fn(NodeId) -> bool) {
+        let former = &mut self.former;
+        self.known.retain(|node, known| {
+            let is_kept = !known.is_gone || is_remembered(*node);
+            if !is_kept {
+                *former = former.with(&known.link.report().0);
+            }
+            is_kept
+        });
+    }
+}
+
 impl Peers {
+    /// There are none yet.
+    pub(super) fn new(me: Owner) -> Self {
+        let state = State {
+            known: BTreeMap::new(),
+            life: me.incarnation,
+            untold_life: None,
+            is_contested: false,
+            number: 0,
+            former: Losses::default(),
+            leaving: Vec::new(),
+        };
+        Peers {
+            state: Mutex::new(state),
+            routes: Routes::default(),
+            untold: Untold::default(),
+            gathering: RwLock::default(),
+        }
+    }
+
+    /// This instance stops: each link ends when all that waits for it is written.
+    pub fn leave(&self) {
+        self.links().iter().for_each(|link| link.leave());
+    }
+
+    /// What this instance says of itself is something else from now on.
+    pub fn renew(&self) {
+        self.links().iter().for_each(|link| link.renew());
+    }
+
+    fn links(&self) -> Vec<Arc<dyn Link>> {
+        self.state.lock().known.values().map(|known| known.link.clone()).collect()
+    }
+
     /// Ends all links.
     pub fn give_up(&self) {
         let known = std::mem::take(&mut self.state.lock().known);
@@ -122,8 +191,10 @@ impl Peers {
     }
 
     /// What is known of each, by their ids, and what was lost between this instance and former ones. Lags are not known here.
-    pub(super) fn seen(&self) -> (Vec<roster::Peer>, Losses) {
-        let state = self.state.lock();
+    /// Who is down is among them for as long as it is remembered.
+    pub(super) fn seen(&self, is_remembered: impl Fn(NodeId) -> bool) -> (Vec<roster::Peer>, Losses) {
+        let mut state = self.state.lock();
+        state.forget(is_remembered);
         let peers = state.known.values().map(|known| {
             let (report, round_trip) = known.link.report();
             roster::Peer {
@@ -143,11 +214,13 @@ impl Peers {
     }
 
     /// The links are those of a peer that is none any more, or is another one.
-    fn leave(&self, link: &Arc<dyn Link>) {
+    fn retire(&self, link: &Arc<dyn Link>) {
         link.give_up();
         let mut state = self.state.lock();
-        state.leaving.retain(|leaving| !Arc::ptr_eq(leaving, link));
-        state.former = state.former.with(&link.report().0);
+        if let Some(place) = state.leaving.iter().position(|leaving| Arc::ptr_eq(leaving, link)) {
+            state.leaving.swap_remove(place);
+            state.former = state.former.with(&link.report().0);
+        }
     }
 
     /// Clients lost what this instance or a peer had for them.
@@ -162,18 +235,22 @@ impl Peers {
 
     /// Whether membership knows this life of an instance.
     pub fn knows(&self, peer: Owner) -> bool {
-        self.state.lock().known.get(&peer.node).is_some_and(|known| known.peer.owner == peer)
+        let state = self.state.lock();
+        state.known.get(&peer.node).is_some_and(|known| known.peer.owner == peer && !known.is_gone)
     }
 }
 
 impl Broker {
     /// Membership has found out something. `network` makes the links to an instance that has come.
-    pub fn handle_membership(&self, now: Now, event: membership::Event, network: &dyn Network) {
+    pub fn handle_membership(&self, now: Now, event: membership::Event, random: u64, network: &dyn Network) {
         match event {
             membership::Event::Up(peer) => self.peer_up(now, peer, network),
             membership::Event::Down(peer) => {
                 let (node, incarnation) = (peer.owner.node, peer.owner.incarnation);
-                tracing::warn!("Instance {node} at {} is down: it does not answer, or restarts", peer.gossip);
+                tracing::warn!(
+                    "Instance {node} at {} is down: it does not answer, is called so by others, or has started anew",
+                    peer.gossip
+                );
                 self.peer_gone(node, incarnation, Standing::Down, || {
                     self.presence.node_down(now, node);
                     self.interest.node_down(now, node);
@@ -181,13 +258,15 @@ impl Broker {
             }
             membership::Event::Left(peer) => {
                 let (node, incarnation) = (peer.owner.node, peer.owner.incarnation);
-                tracing::info!("Instance {node} at {} leaves the cluster", peer.gossip);
+                tracing::info!("Instance {node} at {} leaves the cluster: it stops", peer.gossip);
                 self.peer_gone(node, incarnation, Standing::Left, || {
                     self.presence.node_left(now, node, incarnation);
                     self.interest.node_left(now, node, incarnation);
                 });
             }
-            membership::Event::Conflict(_) => {}
+            membership::Event::Conflict(known) => self.begin_life_above(now, known, random),
+            membership::Event::SeedMet(seed) => self.presence.seed_met(now, seed),
+            membership::Event::SeedLeft(seed) => self.presence.expect_seed(now, seed),
             membership::Event::Renewed(times) => {
                 tracing::warn!(
                     "Others had called this instance down, and it has come back ({times} times by now)"
@@ -200,8 +279,9 @@ impl Broker {
         let (node, incarnation) = (peer.owner.node, peer.owner.incarnation);
         let old = {
             let mut state = self.peers.state.lock();
+            state.forget(|node| self.presence.remembers(node));
             let old = match state.known.get_mut(&node) {
-                Some(known) if known.peer.is_same_life(&peer) => {
+                Some(known) if known.peer.is_same_life(&peer) && !known.is_gone => {
                     (known.peer, known.standing) = (peer, Standing::Up);
                     None
                 }
@@ -223,7 +303,7 @@ impl Broker {
             }
             old
         };
-        old.inspect(|old| self.peers.leave(&old.link));
+        old.inspect(|old| self.peers.retire(&old.link));
         tracing::info!("Instance {node} is up: gossip at {}, links at {}", peer.gossip, peer.link);
     }
 
@@ -233,10 +313,18 @@ impl Broker {
             Ok(link) => {
                 let node = peer.owner.node;
                 self.peers.routes.insert(node, link.clone());
-                let (number, standing) = (state.number, Standing::Up);
-                state
-                    .known
-                    .insert(node, Known { peer, standing, link, number, linked: false, linked_since: None });
+                let known = Known {
+                    peer,
+                    standing: Standing::Up,
+                    link,
+                    number: state.number,
+                    linked: false,
+                    is_gone: false,
+                    is_compared: false,
+                    behind: None,
+                    linked_since: None,
+                };
+                state.known.insert(node, known);
             }
             Err(error) => tracing::error!("There is no link to instance {}: {error}", peer.owner.node),
         }
@@ -255,17 +343,21 @@ impl Broker {
             tell();
             if linked { None } else { self.drop_peer(&mut state, node, incarnation) }
         };
-        gone.inspect(|gone| self.peers.leave(&gone.link));
+        gone.inspect(|link| self.peers.retire(link));
     }
 
-    fn drop_peer(&self, state: &mut State, node: NodeId, incarnation: Incarnation) -> Option<Known> {
-        let is_it = state.known.get(&node).is_some_and(|known| known.peer.owner.incarnation == incarnation);
-        let gone = if is_it { state.known.remove(&node) } else { None };
-        if let Some(gone) = &gone {
-            state.leaving.push(gone.link.clone());
-            self.peers.routes.remove(node);
+    /// There is no link to an instance that is not up. It stays in the list if it is down, and may come back. Returns the link
+    /// that is to be given up.
+    fn drop_peer(&self, state: &mut State, node: NodeId, incarnation: Incarnation) -> Option<Arc<dyn Link>> {
+        let known = state.known.get_mut(&node).filter(|known| known.peer.owner.incarnation == incarnation)?;
+        let (link, has_left) = (known.link.clone(), known.standing == Standing::Left);
+        known.is_gone = true;
+        if has_left {
+            state.leaving.push(link.clone());
+            state.known.remove(&node);
         }
-        gone
+        self.peers.routes.remove(node);
+        Some(link)
     }
 
     /// Something has become of the links to a peer that have this number.
@@ -278,15 +370,16 @@ impl Broker {
             match event {
                 Event::Up => {
                     (known.linked, known.linked_since) = (true, Some(now.unix));
-                    tracing::info!("Linked with instance {node}");
+                    tracing::info!("Linked with instance {node} at {}", known.peer.link);
+                    self.compare_options(known);
                     self.presence.link_up(now, node);
                     self.interest.link_up(now, node);
                     None
                 }
-                Event::Down => {
+                Event::Down(why) => {
                     (known.linked, known.linked_since) = (false, None);
                     let (standing, incarnation) = (known.standing, known.peer.owner.incarnation);
-                    tracing::warn!("The link with instance {node} is lost");
+                    self.note_lost_link(known, why);
                     self.unlink(now, node);
                     if standing == Standing::Up {
                         None
@@ -299,11 +392,10 @@ impl Broker {
                     self.peers.note_loss(node, loss.name(), count);
                     None
                 }
-                // What has to be known of its interest the peer's first digest says, too.
-                Event::Interest(_) | Event::Close(_) | Event::Wake(_) => None,
+                Event::Close(_) | Event::Wake(_) => None,
             }
         };
-        gone.inspect(|gone| self.peers.leave(&gone.link));
+        gone.inspect(|link| self.peers.retire(link));
     }
 
     fn unlink(&self, now: Now, node: NodeId) {
@@ -326,11 +418,13 @@ impl Broker {
     ) -> Result<(), &'static str> {
         match frame {
             Frame::Interest(bytes) => {
-                self.interest.handle_message(now, from, bytes, random).map_err(|malformed| malformed.0)?;
+                let handled = self.interest.handle_message(now, from, bytes, random);
+                self.follow_life(now, handled.map_err(|malformed| malformed.0)?);
             }
             Frame::InterestApplied(version) => self.interest.acknowledged(from, version),
             Frame::Presence(bytes) => {
-                self.presence.handle_message(now, from, bytes, random).map_err(|malformed| malformed.0)?;
+                let handled = self.presence.handle_message(now, from, bytes, random);
+                self.follow_life(now, handled.map_err(|malformed| malformed.0)?);
             }
             Frame::Message { kind, channel, payload } => self.deliver(now, inbox, kind, channel, payload),
             Frame::Messages(messages) => self.deliver_all(now, inbox, messages),

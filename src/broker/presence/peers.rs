@@ -5,7 +5,7 @@
 
 use super::Presence;
 use crate::crdt::wire::Malformed;
-use crate::crdt::{Incarnation, NodeId, Owner};
+use crate::crdt::{Incarnation, NodeId, Owner, Standing};
 use crate::presence::Presence as Machine;
 use crate::time::Now;
 
@@ -27,12 +27,71 @@ impl Presence {
         result
     }
 
-    /// Takes a frame from a peer.
+    /// Takes a frame from a peer. Returns in which life this instance is by then.
     ///
     /// # Errors
     /// It is none: the link is to be dropped.
-    pub fn handle_message(&self, now: Now, from: NodeId, frame: &[u8], random: u64) -> Result<(), Malformed> {
-        self.with_machine(now, |machine| machine.handle_message(now, from, frame, random))
+    pub fn handle_message(
+        &self,
+        now: Now,
+        from: NodeId,
+        frame: &[u8],
+        random: u64,
+    ) -> Result<Incarnation, Malformed> {
+        self.with_machine(now, |machine| {
+            machine.handle_message(now, from, frame, random)?;
+            Ok(machine.replica().me().incarnation)
+        })
+    }
+
+    /// Somebody knows a later life of this instance: it begins a still later one. Returns in which it is by then.
+    pub fn renew_above(&self, now: Now, known: Incarnation, random: u64) -> Incarnation {
+        self.with_machine(now, |machine| {
+            machine.renew_above(now, known, random);
+            machine.replica().me().incarnation
+        })
+    }
+
+    /// This instance is in this life from now on. Returns whether another process uses its node id.
+    pub fn renew(&self, now: Now, incarnation: Incarnation) -> bool {
+        self.note_work();
+        self.with_machine(now, |machine| {
+            machine.renew(now, incarnation);
+            machine.replica().is_contested()
+        })
+    }
+
+    /// This instance is to be connected to a seed, which has a number, and has not met it: nothing is dropped before, for some
+    /// time.
+    pub fn expect_seed(&self, now: Now, seed: u64) {
+        self.with_machine(now, |machine| machine.expect_seed(now, seed));
+    }
+
+    /// The seed has turned out to be an instance that membership knows, or this one.
+    pub fn seed_met(&self, now: Now, seed: u64) {
+        self.with_machine(now, |machine| machine.seed_met(seed));
+    }
+
+    /// How many changes of an owner are known.
+    pub fn version(&self, owner: Owner) -> u64 {
+        self.machine().replica().log(owner).map_or(0, |log| log.version())
+    }
+
+    /// Whether an owner is shown: what it had when it came up is known.
+    pub fn has_caught_up(&self, owner: Owner) -> bool {
+        self.machine().replica().standing(owner) == Some(Standing::Shown)
+    }
+
+    /// This instance stops: whether another one has said that it has all that was changed here, or there is none to say so. If
+    /// not, they are sent the rest.
+    pub fn hand_over(&self, now: Now) -> bool {
+        self.note_work();
+        self.with_machine(now, |machine| machine.hand_over(now))
+    }
+
+    /// Whether anything is remembered of a node: that it is down, for instance.
+    pub fn remembers(&self, node: NodeId) -> bool {
+        self.machine().replica().remembers(node)
     }
 
     /// There is a link to this peer.

@@ -18,6 +18,7 @@ pub(in crate::command) fn peer(node: u64) -> Peer {
         standing: Standing::Up,
         epoch: 3,
         clients: Some(ClientAddress { ip: None, port: 6379, tls_port: 6390 }),
+        options: Vec::new(),
         connections: 3,
         queued_bytes: 17,
         queued_messages: 2,

@@ -166,16 +166,21 @@ impl Resume for PlacesRest {
 
 pub(super) fn nodes(context: &mut Context<'_>, _: Request<'_>) -> Result<Flow, Error> {
     let nodes = context.broker.presence.nodes();
+    let roster = context.broker.roster();
     let own_address = context.session.client.local_address.to_string();
     let mut reply = context.reply();
     reply.array(nodes.len());
     for node in nodes {
         let (name, incarnation) = (node.node.to_string(), format!("{:016x}", node.incarnation));
-        // Where others listen nobody has said yet.
-        let address = if node.is_me { own_address.as_str() } else { "" };
+        let peer = roster.peers.iter().find(|peer| peer.owner.node == node.node);
+        let address = match peer {
+            _ if node.is_me => own_address.clone(),
+            Some(peer) => peer.client_address().map_or_else(String::new, |address| address.to_string()),
+            None => String::new(),
+        };
         reply.map(8);
         for (field, text) in
-            [("name", &*name), ("address", address), ("state", node.state), ("incarnation", &incarnation)]
+            [("name", &*name), ("address", &*address), ("state", node.state), ("incarnation", &incarnation)]
         {
             reply.bulk(field.as_bytes());
             reply.bulk(text.as_bytes());

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout, timeout_at};
 
 use super::Shared;
 use super::client::WAKES_PER_TURN;
@@ -22,7 +22,7 @@ use super::gossip::{Gossip, Start};
 use super::peer::{self, Peer, connect};
 use super::transport::entropy;
 use crate::broker::peers::{Inbox, Link, Network, Sent};
-use crate::config::Config;
+use crate::config::{Config, common_options};
 use crate::crdt::{NodeId, Owner};
 use crate::link::handshake::VERSIONS;
 use crate::link::{ClientAddress, Event, Frame, Me, Secrets, Settings};
@@ -32,6 +32,9 @@ pub(super) use places::Places;
 
 /// How soon a link that had no room is looked at again, in milliseconds.
 pub(super) const ROOM_MS: u64 = 5;
+
+/// How often a stopping instance looks whether others have its last changes.
+const HAND_OVER_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Milliseconds that a turn may come late because much is to be done; see `presence.rs`.
 const LATE_MS_MAX: u64 = 1000;
@@ -43,11 +46,18 @@ pub(super) struct Cluster {
     /// Clients may come.
     pub(super) joined: watch::Sender<bool>,
     links: Mutex<BTreeMap<NodeId, Arc<Peer<Shared>>>>,
+    /// The links to a peer have been given up.
+    given_up: Notify,
 }
 
 impl Default for Cluster {
     fn default() -> Self {
-        Cluster { work: Notify::new(), joined: watch::Sender::new(false), links: Mutex::default() }
+        Cluster {
+            work: Notify::new(),
+            joined: watch::Sender::new(false),
+            links: Mutex::default(),
+            given_up: Notify::new(),
+        }
     }
 }
 
@@ -56,6 +66,13 @@ impl Cluster {
     pub(super) async fn wait_until_joined(&self) {
         // An error means that the sender is gone, which is in the same place as this.
         let _ = self.joined.subscribe().wait_for(|joined| *joined).await;
+    }
+
+    /// Waits until there are no links any more.
+    async fn wait_until_unlinked(&self) {
+        while !self.links.lock().is_empty() {
+            self.given_up.notified().await;
+        }
     }
 }
 
@@ -67,11 +84,13 @@ pub(super) fn start(
     shared: &Arc<Shared>,
     places: Places,
     background: &mut JoinSet<()>,
-) -> Result<Gossip, String> {
+) -> Result<Arc<Gossip>, String> {
     let config = shared.broker.config();
     // Before there is a client.
     shared.broker.interest.enable();
     let owner = shared.broker.interest.owner();
+    let now = shared.clock.now();
+    (0..config.cluster.peers.len()).for_each(|seed| shared.broker.presence.expect_seed(now, seed as u64));
     let Places { links, gossip, address, alone } = places;
     tracing::info!(
         port = address.port(),
@@ -99,7 +118,8 @@ pub(super) fn start(
     })
     .map_err(|error| format!("cluster-port {}: {error}", address.port()))?;
     background.spawn(peer::listen(shared.clone(), links));
-    background.spawn(run(shared.clone(), events));
+    let gossip = Arc::new(gossip);
+    background.spawn(run(shared.clone(), gossip.clone(), events));
     let patience = if alone { Duration::ZERO } else { config.cluster.join_timeout };
     background.spawn(join_in_time(shared.clone(), patience));
     Ok(gossip)
@@ -125,13 +145,17 @@ async fn join_in_time(shared: Arc<Shared>, patience: Duration) {
 }
 
 /// Runs for as long as the server.
-async fn run(shared: Arc<Shared>, mut events: UnboundedReceiver<membership::Event>) {
+async fn run(shared: Arc<Shared>, gossip: Arc<Gossip>, mut events: UnboundedReceiver<membership::Event>) {
     let dialler = Dialler(shared.clone());
     let mut ready = VecDeque::new();
     loop {
         let begin = shared.clock.now();
         while let Ok(event) = events.try_recv() {
-            shared.broker.handle_membership(begin, event, &dialler);
+            shared.broker.handle_membership(begin, event, random(), &dialler);
+        }
+        shared.broker.poll_life().inspect(|life| gossip.set_incarnation(*life));
+        if shared.broker.stop_requested().is_some() {
+            shared.stop.notify_one();
         }
         let turn = shared.broker.interest_turn(begin);
         let sent = shared.broker.send_interest();
@@ -139,12 +163,14 @@ async fn run(shared: Arc<Shared>, mut events: UnboundedReceiver<membership::Even
         let losses_ms = shared.broker.tell_losses(begin, &mut ready);
         shared.broker.note_turn(0, begin, shared.clock.since(begin));
         shared.note_work();
+        shared.broker.tell_caught_up();
         while !ready.is_empty() {
             let wakes = ready.len().min(WAKES_PER_TURN);
             ready.drain(..wakes).for_each(Waker::wake);
             yield_now().await;
         }
         if !*shared.cluster.joined.borrow() && shared.broker.has_caught_up() {
+            tracing::info!("Joined the cluster: what clients of another instance are subscribed to is known");
             shared.cluster.joined.send_replace(true);
         }
         if turn.more || confirms || sent == Sent::More {
@@ -159,7 +185,9 @@ async fn run(shared: Arc<Shared>, mut events: UnboundedReceiver<membership::Even
         tokio::select! {
             _ = wait => {}
             event = events.recv() => match event {
-                Some(event) => shared.broker.handle_membership(shared.clock.now(), event, &dialler),
+                Some(event) => {
+                    shared.broker.handle_membership(shared.clock.now(), event, random(), &dialler);
+                }
                 // Gossip has ended, and so will this task.
                 None => std::future::pending().await,
             },
@@ -168,6 +196,32 @@ async fn run(shared: Arc<Shared>, mut events: UnboundedReceiver<membership::Even
         if late_ms > LATE_MS_MAX {
             shared.broker.interest.handle_lag(late_ms);
         }
+    }
+}
+
+/// It only spreads what several instances do at the same time, and tells lives that begin at the same time from each other.
+fn random() -> u64 {
+    entropy().map_or(0, |[random]| random)
+}
+
+/// Tells the others that this instance goes, when they have all that is queued for them; each step at most until the time is up.
+pub(super) async fn leave(shared: &Shared, gossip: Arc<Gossip>, deadline: tokio::time::Instant) {
+    let told = timeout_at(deadline, async {
+        while !shared.broker.presence.hand_over(shared.clock.now()) {
+            shared.presence.notify_one();
+            sleep(HAND_OVER_INTERVAL).await;
+        }
+    });
+    if told.await.is_err() {
+        tracing::warn!("No other instance is known to have this one's last changes of who is present");
+    }
+    // An error would be a panic there, which has been logged.
+    let _ = tokio::task::spawn_blocking(move || gossip.leave()).await;
+    shared.broker.peers.leave();
+    if timeout_at(deadline, shared.cluster.wait_until_unlinked()).await.is_err() {
+        tracing::warn!(
+            "Not all that was queued for other instances has got there in time (shutdown-timeout)"
+        );
     }
 }
 
@@ -189,6 +243,7 @@ impl Network for Dialler {
             let mut links = shared.cluster.links.lock();
             if links.get(&node).is_some_and(|present| present.number() == number) {
                 links.remove(&node);
+                shared.cluster.given_up.notify_one();
             }
         });
         Ok(links)
@@ -210,6 +265,7 @@ impl peer::Cluster for Shared {
             cluster: cluster.name.clone(),
             features: 0,
             message_max: cluster.message_max as u64,
+            options: common_options(&config).map(|(name, value)| (name.to_owned(), value)).collect(),
             clients: ClientAddress {
                 ip: cluster.announce_ip.parse().ok(),
                 port: port(face.announce_port, config.port),
@@ -230,9 +286,7 @@ impl peer::Cluster for Shared {
     }
 
     fn apply(&self, peer: NodeId, frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), &'static str> {
-        // It only spreads what several instances do at the same time.
-        let random = entropy().map_or(0, |[random]| random);
-        self.broker.take_frame(self.clock.now(), peer, frame, random, inbox)
+        self.broker.take_frame(self.clock.now(), peer, frame, random(), inbox)
     }
 
     fn go_on(&self, inbox: &mut Inbox) {

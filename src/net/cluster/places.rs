@@ -30,11 +30,11 @@ pub(in crate::net) struct Places {
 }
 
 impl Places {
-    /// Binds what the configuration says, if there is to be a cluster.
+    /// Binds what the configuration says, if there is to be a cluster. Writes down the port that was found where it may be any.
     ///
     /// # Errors
     /// A text that names the option, its value and what is wrong.
-    pub(in crate::net) fn bind(config: &Config) -> Result<Option<Places>, String> {
+    pub(in crate::net) fn bind(config: &mut Config) -> Result<Option<Places>, String> {
         let cluster = &config.cluster;
         if !cluster.is_enabled() {
             return Ok(None);
@@ -49,6 +49,9 @@ impl Places {
         let reached = announced.unwrap_or_else(|| if ip.is_unspecified() { way_to(&peers) } else { ip });
         let address = SocketAddr::new(reached, cluster.announce_bus_port.unwrap_or(bound));
         let alone = peers.iter().all(|peer| *peer == address) && peers.len() >= cluster.peers.len();
+        if port == 0 {
+            config.cluster.bus_port = Some(bound);
+        }
         Ok(Some(Places { links, gossip, address, alone }))
     }
 }

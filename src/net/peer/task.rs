@@ -17,7 +17,7 @@ use super::{Cluster, FAREWELL, Handle, Peer, random};
 use crate::broker::peers::Inbox;
 use crate::crdt::NodeId;
 use crate::link::connection::TICK;
-use crate::link::{Connection, ConnectionId, Failure, Farewell, Frame, Refused};
+use crate::link::{Connection, ConnectionId, Ending, Failure, Farewell, Frame, Refused};
 use crate::net::client::WAKES_PER_TURN;
 use crate::time::Now;
 
@@ -35,6 +35,8 @@ pub(super) struct Task<C: Cluster, S> {
     /// Whose it is: known from the start where we dial, and after the handshake where we are dialled.
     place: Option<(Arc<Peer<C>>, ConnectionId)>,
     is_open: bool,
+    /// This instance stops, and has said so here.
+    has_said_bye: bool,
     input: Box<[u8]>,
     batch: Vec<u8>,
     written: usize,
@@ -84,6 +86,19 @@ enum End {
     Unknown(NodeId),
 }
 
+impl End {
+    /// What it means to the set.
+    fn ending(&self) -> Ending {
+        match self {
+            End::Failed(Failure::Silent) => Ending::Silent,
+            End::Failed(Failure::Stalled) => Ending::Stalled,
+            End::Failed(Failure::Fault(_)) | End::BadFrame(_) => Ending::Fault,
+            End::Failed(Failure::Refused(_) | Failure::HandshakeTimeout) => Ending::Closed,
+            End::Lost(_) | End::Refused(_) | End::Unknown(_) => Ending::Closed,
+        }
+    }
+}
+
 impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
     pub(super) fn new(
         cluster: Arc<C>,
@@ -102,6 +117,7 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
             connection,
             place,
             is_open: false,
+            has_said_bye: false,
             input: vec![0; READ_BYTES].into_boxed_slice(),
             batch: Vec::new(),
             written: 0,
@@ -127,7 +143,7 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
         };
         self.log(&end);
         if let Some((peer, id)) = self.place.take() {
-            peer.lose(id);
+            peer.lose(id, end.ending());
             // They had left it to this one to be told of the end of its fan-out.
             peer.wake_all();
         }
@@ -287,6 +303,7 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
                     Frame::Start(_) | Frame::Dropped { .. } => {
                         peer.links.lock().handle_frame(*id, &frame);
                     }
+                    Frame::Bye(Farewell::Stops) => peer.links.lock().stopped(now.monotonic, *id, random()),
                     Frame::Bye(farewell) => tracing::debug!("Bye from node={}: {farewell:?}", peer.node),
                     frame => bad = peer.cluster.apply(peer.node, frame, inbox).err(),
                 }
@@ -332,6 +349,11 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
         if let Some((peer, id)) = self.place.as_ref().filter(|_| self.is_open) {
             let mut links = peer.links.lock();
             while links.take(*id, &mut self.batch) && self.batch.len() < BATCH_BYTES {}
+            if !self.has_said_bye && links.is_drained(*id) {
+                self.has_said_bye = true;
+                self.connection.say(Farewell::Stops);
+                self.connection.take_output(&mut self.batch);
+            }
         }
         if self.batch.is_empty() {
             // An idle connection holds no batch.

@@ -165,6 +165,11 @@ impl Interest {
         self.replica.handle_message(now_ms, from, frame, random)
     }
 
+    /// This instance is in this life from now on, if that is later than its present one.
+    pub fn renew(&mut self, now_ms: u64, incarnation: Incarnation) {
+        self.replica.renew(now_ms, incarnation);
+    }
+
     /// There is a link to this peer, the control link.
     pub fn link_up(&mut self, now_ms: u64, peer: NodeId) {
         self.replica.link_up(now_ms, peer);

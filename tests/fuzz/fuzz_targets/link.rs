@@ -45,7 +45,7 @@ fn receive<'i>(
 
 fn me(node: u64) -> Me {
     let owner = Owner { node: NodeId(node), incarnation: Incarnation(1) };
-    Me { owner, cluster: b"fuzz".to_vec(), features: 0, message_max: 1 << 25, clients: ClientAddress::default() }
+    Me { owner, cluster: b"fuzz".to_vec(), features: 0, message_max: 1 << 25, clients: ClientAddress::default(), options: Vec::new() }
 }
 
 fn stranger() -> Connection {

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::Instances;
+use super::{Instances, cluster_port};
 use crate::support::{Protocol, Server, Value, differs_from_oracle, eventually};
 
 const OURS: &str = "a Redis Cluster has to be given its slots first";
@@ -40,6 +40,14 @@ fn all_divide_the_slots_alike_and_again_when_one_is_gone() {
         for server in &instances.servers {
             eventually("two have slots", || slots(server, protocol) == two);
         }
+        // It may come back, and is in the list for as long.
+        let mut client = instances[0].speaking(protocol);
+        let down = || client.ask("HEREABOUTS.PEERS").elements()[0].field("link").text() == "down";
+        eventually("there is no link to it", down);
+        assert_eq!(client.ask("HEREABOUTS.PEERS").elements()[0].field("state").text(), "down");
+        let nodes = client.ask("CLUSTER NODES").text();
+        let line = nodes.lines().find(|line| line.starts_with("0000000000000002")).unwrap();
+        assert!(line.contains(" master,fail ") && line.ends_with(" disconnected"), "{line}");
     }
 }
 
@@ -62,6 +70,23 @@ fn each_counts_its_own_subscribers_and_messages_cross_all_the_same() {
 }
 
 #[test]
+fn each_knows_its_own_port_of_the_cluster_which_was_free() {
+    if differs_from_oracle(OURS) {
+        return;
+    }
+    let instances = Instances::start_with(2, &["--cluster-enabled", "yes"]);
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        for server in &instances.servers {
+            let ports = instances.servers.iter().map(|server| (server.port, cluster_port(server)));
+            eventually("all ports are known", || {
+                let nodes = server.speaking(protocol).ask("CLUSTER NODES").text();
+                ports.clone().all(|(port, bus)| nodes.contains(&format!(" 127.0.0.1:{port}@{bus} ")))
+            });
+        }
+    }
+}
+
+#[test]
 fn each_tells_of_the_others() {
     if differs_from_oracle("the command is ours") {
         return;
@@ -78,6 +103,9 @@ fn each_tells_of_the_others() {
         assert_eq!(peer.field("state").text(), "up");
         assert_eq!(peer.field("client-port"), &Value::Integer(instances[1].port.into()));
         assert_eq!(peer.field("dropped").field("limit"), &Value::Integer(0));
+        let nodes = client.ask("PRESENCE.NODES");
+        let address = format!("127.0.0.1:{}", instances[1].port);
+        assert_eq!(nodes.elements()[1].field("address").text(), address);
         assert_eq!(instances[0].info("cluster_instances_up"), "2");
         let line = instances[0].info("peer0");
         assert!(line.starts_with("node=0000000000000002,ip=127.0.0.1,port="), "{line}");

@@ -229,6 +229,13 @@ impl Server {
         kill_process(pid, signal).expect("signal");
     }
 
+    /// Whether the process has ended.
+    #[track_caller]
+    pub(crate) fn has_ended(&mut self) -> bool {
+        let process = self.process.as_mut().expect("a process of ours");
+        process.try_wait().expect("wait").is_some()
+    }
+
     /// Waits until the process ends.
     #[track_caller]
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
