@@ -97,8 +97,13 @@ async fn serve(launch: Launch, logging: &Logging) -> Result<ExitCode, String> {
     let file = launch.file.map_or_else(String::new, |file| file.display().to_string());
     let server = Server::start(launch.config, &file, Some(logging.clone()))?;
     let _pid_file = write_pid_file(&server);
-    tell_ready(&server);
+    let told = async {
+        server.joined().await;
+        tell_ready(&server);
+        std::future::pending().await
+    };
     let request = tokio::select! {
+        request = told => request,
         name = signals.stop() => {
             tracing::info!("Received {name} scheduling shutdown...");
             StopRequest::Graceful

@@ -26,6 +26,8 @@ const ENTRIES_PER_TURN: usize = 256;
 pub struct Interest {
     machine: Mutex<Machine>,
     enabled: AtomicBool,
+    /// There is something for the task of links to do of which it has not been told.
+    has_work: AtomicBool,
 }
 
 /// What a turn came to.
@@ -41,7 +43,11 @@ impl Interest {
     /// Of an instance that has no peers.
     pub(super) fn new(me: Owner, keys: HashKeys, now: Now) -> Self {
         let machine = Machine::new(me, Settings::default(), keys, now.monotonic_ms());
-        Interest { machine: Mutex::new(machine), enabled: AtomicBool::new(false) }
+        Interest {
+            machine: Mutex::new(machine),
+            enabled: AtomicBool::new(false),
+            has_work: AtomicBool::new(false),
+        }
     }
 
     /// From now on what clients subscribe to is noted for other instances.
@@ -53,6 +59,18 @@ impl Interest {
     /// it is done by [`Broker::interest_turn`].
     fn machine(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock()
+    }
+
+    /// The same, for what a turn follows from.
+    fn change(&self) -> MutexGuard<'_, Machine> {
+        // Whoever looks takes the machine's lock then, and waits until it has changed.
+        self.has_work.store(true, Ordering::Release);
+        self.machine()
+    }
+
+    /// Whether something is to be done or sent of which nobody has been told.
+    pub fn take_work(&self) -> bool {
+        self.has_work.load(Ordering::Relaxed) && self.has_work.swap(false, Ordering::AcqRel)
     }
 
     /// Who this instance is.
@@ -75,34 +93,34 @@ impl Interest {
     /// # Errors
     /// It is none: the link is to be dropped.
     pub fn handle_message(&self, now: Now, from: NodeId, frame: &[u8], random: u64) -> Result<(), Malformed> {
-        self.machine().handle_message(now.monotonic_ms(), from, frame, random)
+        self.change().handle_message(now.monotonic_ms(), from, frame, random)
     }
 
     /// There is a control link to this peer.
     pub fn link_up(&self, now: Now, peer: NodeId) {
-        self.machine().link_up(now.monotonic_ms(), peer);
+        self.change().link_up(now.monotonic_ms(), peer);
     }
 
     /// The control link to this peer is gone: what it wants does not count.
     pub fn link_down(&self, subscriptions: &Subscriptions, peer: NodeId) {
-        let mut machine = self.machine();
+        let mut machine = self.change();
         machine.link_down(peer);
         subscriptions.set_peers(machine.peers());
     }
 
     /// Membership calls a node up.
     pub fn node_up(&self, now: Now, node: NodeId, incarnation: Incarnation) {
-        self.machine().node_up(now.monotonic_ms(), node, incarnation);
+        self.change().node_up(now.monotonic_ms(), node, incarnation);
     }
 
     /// Membership calls a node down.
     pub fn node_down(&self, now: Now, node: NodeId) {
-        self.machine().node_down(now.monotonic_ms(), node);
+        self.change().node_down(now.monotonic_ms(), node);
     }
 
     /// A node has said that it leaves.
     pub fn node_left(&self, now: Now, node: NodeId, incarnation: Incarnation) {
-        self.machine().node_left(now.monotonic_ms(), node, incarnation);
+        self.change().node_left(now.monotonic_ms(), node, incarnation);
     }
 
     /// The next frame to send, and to which peer.
@@ -122,7 +140,7 @@ impl Interest {
 
     /// A peer has what is wanted here in its table up to this version.
     pub fn acknowledged(&self, peer: NodeId, version: u64) {
-        self.machine().acknowledged(peer, version);
+        self.change().acknowledged(peer, version);
     }
 
     /// A client is to be told that it is subscribed to something. Returns whether it must wait until
@@ -143,6 +161,11 @@ impl Interest {
         self.machine().poll_confirmed()
     }
 
+    /// This process has stood still for so long.
+    pub fn handle_lag(&self, lag_ms: u64) {
+        self.machine().handle_lag(lag_ms);
+    }
+
     /// What the operator must be told.
     pub fn poll_fault(&self) -> Option<Fault> {
         self.machine().poll_fault()
@@ -154,7 +177,7 @@ impl Interest {
             return;
         }
         let Some(what) = Wanted::new(kind, name).travelling() else { return };
-        let mut machine = self.machine();
+        let mut machine = self.change();
         let (what, count) = match subscriptions.local(kind, name) {
             // The log and the table hold one copy of the name.
             Some((shared, count)) if !what.is_digest() => (shared, count),
@@ -173,6 +196,8 @@ impl Interest {
 impl Broker {
     /// One turn of what is due, and of carrying what peers want into the table.
     pub fn interest_turn(&self, now: Now) -> Turn {
+        // What is done from here on is told anew.
+        self.interest.take_work();
         let mut machine = self.interest.machine();
         if machine.next_timeout() <= now.monotonic_ms() {
             machine.handle_timeout(now.monotonic_ms());
@@ -181,6 +206,7 @@ impl Broker {
         for _ in 0..ENTRIES_PER_TURN {
             let Some(wants) = machine.poll_wants() else {
                 // What has been said until now is in the table: only then may a peer be spared the rest.
+                self.peers.set_numbers(machine.numbers());
                 self.subscriptions.set_peers(machine.peers());
                 return Turn { more: merging, next_ms: machine.next_timeout() };
             };

@@ -4,7 +4,7 @@
 //! becomes another's input. Synchronous; never waits for I/O, never reads a clock. Start with
 //! [`Subscriptions::publish`].
 //!
-//! Lock order: presence (the machine, a shard of topics, a shard of places), interest, a shard of channels, then patterns,
+//! Lock order: peers (see there), presence (the machine, a shard of topics, a shard of places), interest, a shard of channels, then patterns,
 //! then an outbox. The list of clients, that of monitors, the pause, the configuration, the notices, the request to stop, the
 //! cleanup queue, what is rare of a client, and what statistics have (errors, gauges, the slow log, the latency monitor) are
 //! taken alone. No lock is held for longer than one budget, but for the one that lets one client at a time change the
@@ -21,6 +21,7 @@ pub mod latency;
 pub mod monitors;
 pub mod notices;
 pub mod pause;
+pub mod peers;
 pub mod presence;
 pub mod session;
 pub mod slow_log;
@@ -125,6 +126,8 @@ pub struct Broker {
     pub subscriptions: Subscriptions,
     /// What other instances want.
     pub interest: interest::Interest,
+    /// The other instances.
+    pub peers: peers::Peers,
     /// Who is present in which topic.
     pub presence: presence::Presence,
     /// Everyone connected.
@@ -165,6 +168,7 @@ impl Broker {
             latency: LatencyMonitor::default(),
             peak_bytes: AtomicU64::new(startup_bytes),
             interest: interest::Interest::new(presence.owner(), keys, now),
+            peers: peers::Peers::default(),
             presence,
             identity,
             started: now,

@@ -163,9 +163,10 @@ impl Subscriptions {
         shard.busiest.note(hash, message.channel, messages, bytes);
         // Several messages that wait for their turn must not meet a pattern that comes meanwhile: it was not asked above
         // whether they may go to it together.
-        let wanted = self.interested(&shard, index, (message.kind, message.channel), peers.linked);
-        let mut cursor = Cursor::among(applies || !several, peers, wanted);
-        self.begin(message, &mut cursor, publisher, Place { hash, index, shard }, patterns, delivery)
+        let interested = self.interested(&shard, index, (message.kind, message.channel), peers);
+        delivery.forward = interested.peers;
+        let cursor = Cursor::among(applies || !several, peers.linked, interested);
+        self.begin(message, cursor, publisher, Place { hash, index, shard }, patterns, delivery)
     }
 
     /// Delivers what happens in a topic, on its reserved channel, to subscribers of patterns that begin as all such
@@ -207,14 +208,14 @@ impl Subscriptions {
         }
         let message = Message { kind: ChannelKind::Global, channel, payload };
         let (place, patterns) = (Place { hash, index, shard }, Some(self.patterns.read()));
-        self.begin(message, &mut Cursor::to(audience), &self.nobody, place, patterns, delivery);
+        self.begin(message, Cursor::to(audience), &self.nobody, place, patterns, delivery);
     }
 
     /// Delivers as far as the budget goes, or queues behind an unfinished delivery on the same channel.
     fn begin(
         &self,
         message: Message<'_>,
-        cursor: &mut Cursor,
+        mut cursor: Cursor,
         publisher: &Arc<Outbox>,
         Place { hash, mut index, mut shard }: Place<'_>,
         patterns: Option<RwLockReadGuard<'_, PatternTable>>,
@@ -224,14 +225,11 @@ impl Subscriptions {
             && shard.is_busy(index)
         {
             self.count_diffs(cursor.audience(), 1);
-            delivery.forward = cursor.forward();
-            shard.queue(index, Fanout::new(message, cursor.take(), publisher.clone()));
+            shard.queue(index, Fanout::new(message, cursor, publisher.clone()));
             return Published::Unfinished;
         }
         let receivers = index.map(|index| shard.receivers(index));
-        let finished = advance(message, cursor, receivers, patterns.as_deref(), delivery);
-        delivery.forward = cursor.forward();
-        if finished {
+        if advance(message, &mut cursor, receivers, patterns.as_deref(), delivery) {
             return Published::Delivered(cursor.receivers());
         }
         // Counted while the patterns are locked: from here on their slots are not reused. Without patterns, those that
@@ -242,7 +240,7 @@ impl Subscriptions {
         let create = || Wanted::channel(message.kind, message.channel);
         let index = *index.get_or_insert_with(|| shard.find_or_create(hash, message.channel, create));
         shard.begin_turn(index);
-        self.fanouts.push(Fanout::new(message, cursor.take(), publisher.clone()));
+        self.fanouts.push(Fanout::new(message, cursor, publisher.clone()));
         Published::Unfinished
     }
 
@@ -262,7 +260,7 @@ impl Subscriptions {
         let patterns = (fanout.kind() == ChannelKind::Global).then(|| self.patterns.read());
         let finished = fanout.advance(Some(shard.receivers(index)), patterns.as_deref(), delivery);
         drop(patterns);
-        let peers = fanout.forward();
+        let peers = std::mem::take(&mut delivery.forward);
         if finished {
             self.count_diffs(fanout.audience(), -1);
             let next = shard.next_turn(index);

@@ -93,6 +93,8 @@ pub struct Workspace {
     pub wake_at: Duration,
     burst: Burst,
     frame: FrameBuffer,
+    /// Where what goes to other instances is encoded.
+    encoded: Vec<u8>,
     /// When the latest command ended, if nothing but decoding was done since.
     ended: Option<Duration>,
     /// Which command the burst is of, and when it began.

@@ -239,9 +239,13 @@ fn deliver(context: &mut Context<'_>, kind: ChannelKind, channel: &[u8], payload
     let publisher = context.session.outbox().clone();
     let broker = context.broker;
     let mut delivery = context.delivery();
-    let published =
-        broker.subscriptions.publish(Message { kind, channel, payload }, &publisher, &mut delivery);
-    let (receivers, delivered) = (FANOUT_BUDGET - delivery.budget, delivery.delivered);
+    let message = Message { kind, channel, payload };
+    let published = broker.subscriptions.publish(message, &publisher, &mut delivery);
+    let (receivers, delivered, forward) =
+        (FANOUT_BUDGET - delivery.budget, delivery.delivered, delivery.forward);
+    if forward != 0 {
+        broker.forward(message, publisher.id(), forward, &mut context.workspace.encoded);
+    }
     let messages = payload.messages();
     context.workspace.pushes += receivers;
     context.workspace.spend(receivers * (1 + messages / MESSAGES_PER_UNIT));

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 pub mod options;
 
+mod cluster;
+mod cluster_format;
 mod flags;
 mod format;
 mod launch;
@@ -21,6 +23,7 @@ mod rewrite;
 mod row;
 mod tls;
 
+pub use cluster::{Cluster, SubscribeAck};
 pub use launch::{Launch, Stop, load};
 pub use parse::{Notice, read_file};
 pub use redis_server::{build_id, version_line};
@@ -240,6 +243,8 @@ pub struct Config {
     pub pidfile: Option<PathBuf>,
     /// TLS.
     pub tls: Tls,
+    /// Other instances.
+    pub cluster: Cluster,
     /// What was set of Redis's options that have no meaning here, by name: CONFIG GET shows it again.
     pub ignored: BTreeMap<&'static str, Vec<u8>>,
 }
@@ -305,6 +310,7 @@ impl Default for Config {
             dir: ".".to_owned(),
             pidfile: None,
             tls: Tls::default(),
+            cluster: Cluster::default(),
             ignored: BTreeMap::new(),
         }
     }

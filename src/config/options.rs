@@ -1,6 +1,6 @@
 //! The option table: every option by name, with all that is known of it except its value.
 //!
-//! Owns the rows that are served, but for those of presence, of what is measured, and of TLS (`tls.rs`); those that Redis knows and that have no meaning here
+//! Owns the rows that are served, but for those of presence, of what is measured, of clusters (`cluster.rs`), and of TLS (`tls.rs`); those that Redis knows and that have no meaning here
 //! are in `redis.rs`. Files, flags, CONFIG and the documentation read this table and repeat nothing of it. Must not know where a value came
 //! from.
 
@@ -8,7 +8,7 @@ use super::format::{
     Bytes, Format, Integer, LimitsByClass, Memory, MemoryOrPercent, Milliseconds, Named, Octal, Path, Port,
     Seconds, Text, Words, YesNo,
 };
-use super::{LogFormat, LogLevel, Permission, redis, tls};
+use super::{LogFormat, LogLevel, Permission, cluster, redis, tls};
 
 pub(super) use super::row::refusal;
 pub use super::row::{Accessors, Change, Fate, Row};
@@ -21,7 +21,8 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
 
 /// Every row: first what is served, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    SERVED.iter().chain(presence::SERVED).chain(measured::SERVED).chain(tls::SERVED).chain(redis::UNSERVED)
+    let served = SERVED.iter().chain(presence::SERVED).chain(cluster::SERVED);
+    served.chain(measured::SERVED).chain(tls::SERVED).chain(redis::UNSERVED)
 }
 
 /// Every name and every older name, each with its row.

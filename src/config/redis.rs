@@ -147,11 +147,8 @@ pub(super) static UNSERVED: &[Row] = &[
     ),
     Row::ignored("cluster-config-file", &Bytes, "nodes.conf", CLUSTER).immutable(),
     Row::ignored("cluster-node-timeout", &LONG, "15000", CLUSTER),
-    Row::ignored("cluster-port", &PORT, "0", CLUSTER).immutable(),
-    Row::ignored("cluster-announce-ip", &Bytes, "", CLUSTER),
     Row::ignored("cluster-announce-port", &PORT, "0", CLUSTER),
     Row::ignored("cluster-announce-tls-port", &PORT, "0", CLUSTER),
-    Row::ignored("cluster-announce-bus-port", &PORT, "0", CLUSTER),
     Row::ignored("cluster-announce-hostname", &Custom(host_name), "", CLUSTER),
     Row::ignored("cluster-announce-human-nodename", &Bytes, "", CLUSTER),
     Row::ignored(

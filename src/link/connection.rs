@@ -141,7 +141,8 @@ impl Connection {
         self.round_trip
     }
 
-    /// Takes bytes and hands on the frames in them, in order.
+    /// Takes bytes and hands on the frames in them, in order, until `deliver` returns false: the rest is kept, for a call without
+    /// bytes.
     ///
     /// Returns true when the handshake has just been done: the caller then takes the connection into its set, and calls
     /// again without bytes for what has come behind it.
@@ -153,7 +154,7 @@ impl Connection {
         &mut self,
         now: Now,
         bytes: &[u8],
-        deliver: &mut dyn FnMut(Frame<'_>),
+        deliver: &mut dyn FnMut(Frame<'_>) -> bool,
     ) -> Result<bool, Failure> {
         if !bytes.is_empty() {
             self.silent_ticks = 0;
@@ -177,13 +178,14 @@ impl Connection {
         &mut self,
         now: Now,
         bytes: &[u8],
-        deliver: &mut dyn FnMut(Frame<'_>),
+        deliver: &mut dyn FnMut(Frame<'_>) -> bool,
     ) -> (usize, Result<bool, Failure>) {
         let mut used = 0;
         loop {
             match self.read_frame(now, &bytes[used..], deliver) {
                 Ok(Read::Incomplete) => return (used, Ok(false)),
                 Ok(Read::Frame(length)) => used += length,
+                Ok(Read::Last(length)) => return (used + length, Ok(false)),
                 Ok(Read::Established(length)) => return (used + length, Ok(true)),
                 Err(failure) => return (bytes.len(), Err(failure)),
             }
@@ -194,14 +196,14 @@ impl Connection {
         &mut self,
         now: Now,
         bytes: &[u8],
-        deliver: &mut dyn FnMut(Frame<'_>),
+        deliver: &mut dyn FnMut(Frame<'_>) -> bool,
     ) -> Result<Read, Failure> {
         let Stage::Handshake(handshake) = &mut self.stage else {
             let Some((kind, body, length)) = frame::split(bytes, BODY_BYTES_MAX)? else {
                 return Ok(Read::Incomplete);
             };
-            self.handle_frame(now, kind, body, deliver)?;
-            return Ok(Read::Frame(length));
+            let goes_on = self.handle_frame(now, kind, body, deliver)?;
+            return Ok(if goes_on { Read::Frame(length) } else { Read::Last(length) });
         };
         if let Some(&kind) = bytes.first() {
             handshake.expect(kind)?;
@@ -223,14 +225,14 @@ impl Connection {
         now: Now,
         kind: u8,
         body: &[u8],
-        deliver: &mut dyn FnMut(Frame<'_>),
-    ) -> Result<(), Failure> {
+        deliver: &mut dyn FnMut(Frame<'_>) -> bool,
+    ) -> Result<bool, Failure> {
         if kind != frame::kind::FRAGMENT {
             return self.handle_body(now, kind, body, deliver);
         }
         match self.fragments.add(body, self.body_max)? {
             Some((kind, body)) => self.handle_body(now, kind, &body, deliver),
-            None => Ok(()),
+            None => Ok(true),
         }
     }
 
@@ -239,9 +241,9 @@ impl Connection {
         now: Now,
         kind: u8,
         body: &[u8],
-        deliver: &mut dyn FnMut(Frame<'_>),
-    ) -> Result<(), Failure> {
-        let Some(frame) = Frame::decode(kind, body)? else { return Ok(()) };
+        deliver: &mut dyn FnMut(Frame<'_>) -> bool,
+    ) -> Result<bool, Failure> {
+        let Some(frame) = Frame::decode(kind, body)? else { return Ok(true) };
         match (frame, self.link()) {
             (Frame::Ping(payload), _) => {
                 if self.out.len() < OWN_BYTES_MAX {
@@ -250,7 +252,7 @@ impl Connection {
             }
             (Frame::Pong(payload), _) => self.handle_pong(now, payload),
             (Frame::Message { .. } | Frame::Messages(_), Some(LinkKind::Data(_))) | (Frame::Bye(_), _) => {
-                deliver(frame);
+                return Ok(deliver(frame));
             }
             (
                 Frame::Start(_)
@@ -259,10 +261,10 @@ impl Connection {
                 | Frame::InterestApplied(_)
                 | Frame::Presence(_),
                 Some(LinkKind::Control),
-            ) => deliver(frame),
+            ) => return Ok(deliver(frame)),
             _ => return Err(Fault::Unexpected(kind).into()),
         }
-        Ok(())
+        Ok(true)
     }
 
     fn link(&self) -> Option<LinkKind> {
@@ -340,6 +342,8 @@ enum Read {
     Incomplete,
     /// So many bytes.
     Frame(usize),
+    /// So many bytes, and no more now.
+    Last(usize),
     /// So many bytes, and the handshake is done.
     Established(usize),
 }

@@ -33,7 +33,10 @@ fn output(connection: &mut Connection) -> Vec<u8> {
 
 /// What is handed on, as text, until nothing more comes.
 fn receive(connection: &mut Connection, bytes: &[u8], frames: &mut Vec<String>) -> Result<bool, Failure> {
-    connection.receive(NOW, bytes, &mut |frame| frames.push(format!("{frame:?}")))
+    connection.receive(NOW, bytes, &mut |frame| {
+        frames.push(format!("{frame:?}"));
+        true
+    })
 }
 
 /// A pair whose handshake is done.
@@ -135,13 +138,13 @@ fn a_ping_is_answered_and_measured() {
     receive(&mut acceptor, &output(&mut dialler), &mut Vec::new()).unwrap();
     let answer = output(&mut acceptor);
     let later = Now { monotonic: NOW.monotonic + Duration::from_micros(1234), ..NOW };
-    dialler.receive(later, &answer, &mut |_| {}).unwrap();
+    dialler.receive(later, &answer, &mut |_| true).unwrap();
     assert_eq!(dialler.round_trip(), Some(Duration::from_micros(1234)));
     // An answer to what was not asked changes nothing.
     let mut bytes = Vec::new();
     Frame::Pong(&u64::MAX.to_be_bytes()).append(&mut bytes);
     Frame::Pong(b"what?").append(&mut bytes);
-    dialler.receive(later, &bytes, &mut |_| {}).unwrap();
+    dialler.receive(later, &bytes, &mut |_| true).unwrap();
     assert_eq!(dialler.round_trip(), Some(Duration::from_micros(1234)));
 }
 

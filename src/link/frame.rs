@@ -202,6 +202,18 @@ pub struct Messages<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> Messages<'a> {
+    /// Goes on with what [`rest`](Self::rest) was.
+    pub fn resumed(kind: ChannelKind, rest: &'a [u8]) -> Self {
+        Messages { kind, rest }
+    }
+
+    /// Those that have not been taken yet; empty if there is none.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
 impl<'a> Iterator for Messages<'a> {
     /// Channel and payload.
     type Item = (&'a [u8], &'a [u8]);

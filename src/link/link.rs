@@ -272,7 +272,7 @@ impl Links {
             (waits > self.settings.limit_bytes).then_some(Loss::Limit)
         };
         if let Some(loss) = loss {
-            self.ledger.note_dropped(loss, frame.messages());
+            self.ledger.note_dropped(loss, frame.count());
             return Err(loss);
         }
         let index = bound(publisher, self.queues.len());

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::fragment::{Cut, FRAGMENT_BYTES, LANES};
 use super::frame::{self, BODY_BYTES_MAX, Frame, HEADER_BYTES};
+use crate::resp::push::ChannelKind;
 
 /// A chunk has about so many bytes: what is written at once, and what is lost at most, beside what the operating system holds,
 /// when the connection is.
@@ -39,13 +40,29 @@ impl<'a> Outgoing<'a> {
     pub fn new(frame: &Frame<'_>, scratch: &'a mut Vec<u8>) -> Self {
         scratch.clear();
         frame.append_body(scratch);
-        let messages = u32::try_from(frame.messages()).unwrap_or(u32::MAX);
+        Outgoing::encoded(frame.kind(), frame.messages(), scratch)
+    }
+
+    /// Encodes what a client has published with one command: channels and payloads.
+    pub fn messages<'m>(
+        kind: ChannelKind,
+        messages: impl Iterator<Item = (&'m [u8], &'m [u8])>,
+        scratch: &'a mut Vec<u8>,
+    ) -> Self {
+        scratch.clear();
+        let mut count = 0;
+        frame::append_messages(scratch, kind, messages.inspect(|_| count += 1));
+        Outgoing::encoded(frame::kind::MESSAGES, count, scratch)
+    }
+
+    fn encoded(kind: u8, messages: u64, scratch: &'a mut Vec<u8>) -> Self {
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
         let body = if scratch.len() > BODY_BYTES_MAX {
             Body::Large(Bytes::from(std::mem::take(scratch)))
         } else {
             Body::Small(scratch)
         };
-        Outgoing { kind: frame.kind(), messages, body }
+        Outgoing { kind, messages, body }
     }
 
     /// Bytes of its body.
@@ -62,7 +79,7 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Messages of clients in it.
-    pub fn messages(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         u64::from(self.messages)
     }
 

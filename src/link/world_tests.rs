@@ -181,7 +181,10 @@ impl World {
         loop {
             let side = &mut self.sides[at];
             let id = end.id;
-            let mut deliver = |frame: Frame<'_>| side.deliver(id, frame);
+            let mut deliver = |frame: Frame<'_>| {
+                side.deliver(id, frame);
+                true
+            };
             match end.connection.receive(self.now, bytes, &mut deliver) {
                 Err(failure) => panic!("{failure}"),
                 Ok(false) => break,

@@ -422,7 +422,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if session.closing {
             session.client.mark(Mark::Closing, true);
         }
-        self.shared.note_presence();
+        self.shared.note_work();
         let pushes = std::mem::take(&mut workspace.pushes);
         let most =
             if pushes == 0 { WAKES_PER_TURN } else { (pushes / PUSHES_PER_WAKE).clamp(1, WAKES_PER_TURN) };
@@ -482,6 +482,6 @@ impl<S> Connection<S> {
         if self.shared.broker.leave(self.shared.clock.now(), &mut self.interpreter.session) {
             self.shared.flush.notify_one();
         }
-        self.shared.note_presence();
+        self.shared.note_work();
     }
 }

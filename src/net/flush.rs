@@ -28,7 +28,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             let begin = shared.clock.now();
             let more_fanouts = fan_out(&shared, begin, &mut ready, &mut overflowed);
             let more_cleanup = shared.broker.clean_up(begin);
-            shared.note_presence();
+            shared.note_work();
             shared.broker.note_turn(0, begin, shared.clock.since(begin));
             while !ready.is_empty() {
                 let wakes = ready.len().min(WAKES_PER_TURN);
@@ -61,7 +61,9 @@ fn fan_out(shared: &Shared, now: Now, ready: &mut VecDeque<Waker>, overflowed: &
         lost: 0,
         forward: 0,
     };
-    let more = shared.broker.subscriptions.continue_fanout(&mut delivery, |_, _, _| ());
+    let more = shared.broker.subscriptions.continue_fanout(&mut delivery, |message, publisher, peers| {
+        shared.broker.forward(message, publisher, peers, &mut Vec::new());
+    });
     shared.broker.stats.add(0, Counter::MessagesDelivered, delivery.delivered);
     shared.broker.stats.add(0, Counter::PresenceDiffsLost, delivery.lost);
     shared.broker.report_overflows(overflowed);

@@ -4,6 +4,7 @@
 //! that grows logic is a mistake: the logic belongs to its machine. Start with [`server`].
 
 mod client;
+mod cluster;
 mod doors;
 mod flush;
 pub mod gossip;
@@ -27,6 +28,7 @@ use tokio::sync::Notify;
 pub use server::Server;
 
 use crate::broker::Broker;
+use cluster::Cluster;
 use doors::Doors;
 use tls::Tls;
 use transport::Clock;
@@ -46,6 +48,8 @@ struct Shared {
     flush: Notify,
     /// There is work for the presence task.
     presence: Notify,
+    /// Other instances.
+    cluster: Cluster,
     /// A client has begun to wait for the end of a pause.
     postponed: Notify,
     /// A connection has ended.
@@ -55,10 +59,13 @@ struct Shared {
 }
 
 impl Shared {
-    /// Wakes the presence task if somebody has left it something to do.
-    fn note_presence(&self) {
+    /// Wakes the tasks of presence and of the cluster if somebody has left them something to do.
+    fn note_work(&self) {
         if self.broker.presence.take_work() {
             self.presence.notify_one();
+        }
+        if self.broker.interest.take_work() {
+            self.cluster.work.notify_one();
         }
     }
 }

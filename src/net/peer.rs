@@ -22,7 +22,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::transport::{self, entropy};
-use crate::crdt::NodeId;
+use crate::broker::peers::{Inbox, Link};
+use crate::crdt::{Incarnation, NodeId, Owner};
 use crate::link::{
     Connection, ConnectionId, Dial, Event, Frame, Links, Loss, Me, Outgoing, Report, Secrets, Settings,
 };
@@ -47,22 +48,31 @@ pub trait Cluster: Sized + Send + Sync + 'static {
     /// What is proved.
     fn secrets(&self) -> Secrets;
 
-    /// The peer with this id, if membership knows it.
-    fn peer(&self, node: NodeId) -> Option<Arc<Peer<Self>>>;
+    /// The links to this peer, if membership knows it in this life.
+    fn peer(&self, peer: Owner) -> Option<Arc<Peer<Self>>>;
 
-    /// Takes a frame. Bounded work: what takes longer goes on elsewhere, and nothing is waited for.
+    /// Takes a frame. Bounded work: what takes longer goes on elsewhere, and nothing is waited for. Messages are delivered from
+    /// the connection's inbox; when that has no room, nothing more is read.
     ///
     /// # Errors
     /// It is none, and why: the connection is closed.
-    fn apply(&self, peer: NodeId, frame: Frame<'_>) -> Result<(), &'static str>;
+    fn apply(&self, peer: NodeId, frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), &'static str>;
 
-    /// Takes what has become of the links to a peer. In order, one at a time.
-    fn handle_event(&self, peer: NodeId, event: Event);
+    /// Goes on with what is left in an inbox.
+    fn go_on(&self, inbox: &mut Inbox);
+
+    /// Frames have been applied.
+    fn applied(&self);
+
+    /// Takes what has become of the links to a peer with this number. In order, one at a time.
+    fn handle_event(&self, peer: NodeId, number: u64, event: Event);
 }
 
 /// The links to one peer, for all who use them.
 pub struct Peer<C> {
     node: NodeId,
+    /// Tells these links from others to the same peer.
+    number: u64,
     cluster: Arc<C>,
     links: Mutex<Links>,
     /// Held, for reading, while frames are delivered. Who has opened a connection of a new epoch waits here, once, for the
@@ -87,11 +97,12 @@ impl<C: Cluster> Peer<C> {
     ///
     /// # Errors
     /// The operating system has no random numbers.
-    pub fn new(cluster: Arc<C>, node: NodeId, settings: Settings) -> io::Result<Arc<Self>> {
+    pub fn new(cluster: Arc<C>, node: NodeId, number: u64, settings: Settings) -> io::Result<Arc<Self>> {
         let [life] = entropy()?;
         let links = Mutex::new(Links::new(cluster.me(), node, settings, life));
         Ok(Arc::new(Peer {
             node,
+            number,
             cluster,
             links,
             gate: RwLock::default(),
@@ -180,7 +191,7 @@ impl<C: Cluster> Peer<C> {
                 match event {
                     None => break,
                     Some(Event::Close(id) | Event::Wake(id)) => self.wake(id),
-                    Some(event) => self.cluster.handle_event(self.node, event),
+                    Some(event) => self.cluster.handle_event(self.node, self.number, event),
                 }
             }
             self.changed.notify_one();
@@ -197,22 +208,6 @@ impl<C: Cluster> Peer<C> {
         self.node
     }
 
-    /// Queues what the client with this id has published.
-    ///
-    /// # Errors
-    /// It was dropped, and counted.
-    pub fn publish(&self, publisher: u64, frame: &Outgoing<'_>) -> Result<(), Loss> {
-        let asleep = self.links.lock().publish(publisher, frame)?;
-        asleep.into_iter().for_each(|id| self.wake(id));
-        Ok(())
-    }
-
-    /// Queues a frame for control.
-    pub fn send(&self, frame: &Frame<'_>) {
-        let now = self.cluster.now().monotonic;
-        self.with(|links| links.send(now, frame, random()));
-    }
-
     /// Changes something about the links.
     pub fn change<T>(&self, change: impl FnOnce(Duration, &mut Links) -> T) -> T {
         let now = self.cluster.now().monotonic;
@@ -220,9 +215,33 @@ impl<C: Cluster> Peer<C> {
         self.changed.notify_one();
         result
     }
+}
 
-    /// How it is, and how long a ping takes.
-    pub fn report(&self) -> (Report, Option<Duration>) {
+impl<C: Cluster> Link for Peer<C> {
+    fn publish(&self, publisher: u64, frame: &Outgoing<'_>) -> Result<(), Loss> {
+        let asleep = self.links.lock().publish(publisher, frame)?;
+        asleep.into_iter().for_each(|id| self.wake(id));
+        Ok(())
+    }
+
+    fn send(&self, frame: &Frame<'_>) {
+        let now = self.cluster.now().monotonic;
+        self.with(|links| links.send(now, frame, random()));
+    }
+
+    fn has_room(&self) -> bool {
+        self.links.lock().has_room()
+    }
+
+    fn renew(&self, incarnation: Incarnation) {
+        self.change(|_, links| links.renew(incarnation));
+    }
+
+    fn give_up(&self) {
+        self.change(|now, links| links.give_up(now));
+    }
+
+    fn report(&self) -> (Report, Option<Duration>) {
         let report = self.links.lock().report();
         let round_trip = self.tasks.lock().values().filter_map(|handle| handle.round_trip).min();
         (report, round_trip)

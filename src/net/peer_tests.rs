@@ -47,11 +47,12 @@ impl Cluster for Instance {
         Secrets::new(Some(self.secret.to_vec()), None)
     }
 
-    fn peer(&self, node: NodeId) -> Option<Arc<Peer<Self>>> {
-        self.peers.lock().get(&node).cloned()
+    fn peer(&self, peer: Owner) -> Option<Arc<Peer<Self>>> {
+        self.peers.lock().get(&peer.node).cloned()
     }
 
-    fn apply(&self, _: NodeId, frame: Frame<'_>) -> Result<(), &'static str> {
+    fn apply(&self, _: NodeId, frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), &'static str> {
+        inbox.delivered += frame.messages();
         let told = match frame {
             Frame::Presence(_) if self.refuses_presence.swap(false, Ordering::Relaxed) => {
                 return Err("it is not to our taste");
@@ -68,7 +69,11 @@ impl Cluster for Instance {
         Ok(())
     }
 
-    fn handle_event(&self, _: NodeId, event: Event) {
+    fn go_on(&self, _: &mut Inbox) {}
+
+    fn applied(&self) {}
+
+    fn handle_event(&self, _: NodeId, _: u64, event: Event) {
         let told = match event {
             Event::Up => Told::Up,
             Event::Down => Told::Down,
@@ -100,8 +105,8 @@ type Known = ([Arc<Peer<Instance>>; 2], [UnboundedReceiver<Told>; 2]);
 fn known(secrets: [&'static [u8]; 2]) -> Known {
     let settings = Settings { data_links: 2, limit_bytes: 64 * 1024 * 1024 };
     let ((one, one_told), (two, two_told)) = (instance(1, secrets[0]), instance(2, secrets[1]));
-    let dialler = Peer::new(one, two.node, settings.clone()).unwrap();
-    let acceptor = Peer::new(two.clone(), NodeId(1), settings).unwrap();
+    let dialler = Peer::new(one, two.node, 1, settings.clone()).unwrap();
+    let acceptor = Peer::new(two.clone(), NodeId(1), 1, settings).unwrap();
     two.peers.lock().insert(NodeId(1), acceptor.clone());
     ([dialler, acceptor], [one_told, two_told])
 }

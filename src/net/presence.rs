@@ -13,6 +13,8 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::client::WAKES_PER_TURN;
+use super::cluster::ROOM_MS;
+use crate::broker::peers::Sent;
 
 /// Milliseconds that a turn may come late because much is to be done. When it is later, this process has stood still: it was
 /// stopped, or its machine was, and who was to come back meanwhile could not.
@@ -23,7 +25,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut ready = VecDeque::new();
     loop {
         let begin = shared.clock.now();
-        let turn = shared.broker.presence_turn(begin, &mut ready);
+        let mut turn = shared.broker.presence_turn(begin, &mut ready);
+        match shared.broker.send_presence() {
+            Sent::All => {}
+            Sent::More => turn.more = true,
+            Sent::Full => turn.next_ms = turn.next_ms.min(begin.monotonic_ms() + ROOM_MS),
+        }
         shared.broker.note_turn(0, begin, shared.clock.since(begin));
         if shared.broker.subscriptions.has_fanouts() {
             shared.flush.notify_one();

@@ -11,7 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::cluster::{self, Cluster, Places};
 use super::doors::Doors;
+use super::gossip::Gossip;
 use super::host::RunningServer;
 use super::logging::Logging;
 use super::measure::{
@@ -36,6 +38,7 @@ pub struct Server {
     ports: (Option<u16>, Option<u16>),
     /// Absolute, so that it is the same file when `dir` has changed.
     unixsocket: Option<PathBuf>,
+    gossip: Option<Gossip>,
 }
 
 impl Server {
@@ -63,6 +66,7 @@ impl Server {
             tls.replace(Some(settings));
         }
         let listeners = listen(&mut config)?;
+        let places = Places::bind(&config)?;
         let ports = (config.port, config.tls.port);
         let unixsocket = config.unixsocket.as_ref().and_then(|path| std::path::absolute(path).ok());
         let clock = Clock::start();
@@ -71,7 +75,7 @@ impl Server {
         let run_id = entropy::<3>().map_err(random)?.map(|number| format!("{number:016x}")).concat();
         let [node, life] = entropy().map_err(random)?;
         let identity = Identity {
-            node: NodeId(node),
+            node: NodeId(config.cluster.node_id.unwrap_or(node)),
             life,
             run_id: run_id[..40].to_owned(),
             process_id: std::process::id(),
@@ -98,6 +102,7 @@ impl Server {
                 turns: Turns::default(),
                 flush: Notify::new(),
                 presence: Notify::new(),
+                cluster: Cluster::default(),
                 postponed: Notify::new(),
                 gone: Notify::new(),
                 stop: Notify::new(),
@@ -108,8 +113,28 @@ impl Server {
         background.spawn(pause::run(shared.clone()));
         background.spawn(presence::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
-        shared.doors.open(&shared, listeners);
-        Ok(Server { shared, background, ports, unixsocket })
+        let gossip = match places {
+            Some(places) => {
+                let gossip = cluster::start(&shared, places, &mut background)?;
+                let joining = shared.clone();
+                background.spawn(async move {
+                    joining.cluster.wait_until_joined().await;
+                    joining.doors.open(&joining, listeners);
+                });
+                Some(gossip)
+            }
+            None => {
+                shared.cluster.joined.send_replace(true);
+                shared.doors.open(&shared, listeners);
+                None
+            }
+        };
+        Ok(Server { shared, background, ports, unixsocket, gossip })
+    }
+
+    /// Waits until clients are served: an instance of a cluster listens to the others first. (`cluster-join-timeout`.)
+    pub async fn joined(&self) {
+        self.shared.cluster.wait_until_joined().await;
     }
 
     /// The TCP port with which the server started, if there was one.
@@ -177,7 +202,17 @@ impl Server {
             }
         };
         let _ = tokio::time::timeout(timeout, all_gone).await;
+        if let Some(gossip) = self.gossip.take() {
+            // An error would be a panic there, which has been logged.
+            let _ = tokio::task::spawn_blocking(|| gossip.leave()).await;
+        }
         self.background.shutdown().await;
         self.shared.broker.clients.len()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.broker.peers.give_up();
     }
 }

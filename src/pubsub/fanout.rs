@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::pattern_table::PatternTable;
 use super::patterns::MatchCursor;
 use super::receivers::Receivers;
-use super::remote::{Interested, Peers};
+use super::remote::Interested;
 use crate::config::OutputLimit;
 use crate::outbox::{Outbox, Pushed};
 use crate::resp::push::{ChannelKind, Frame, FrameBuffer, Payload, Payloads, SHARED_PAYLOAD_BYTES, share};
@@ -67,55 +67,52 @@ pub struct Cursor {
     audience: Audience,
     stage: Stage,
     /// Receivers reached.
-    pub delivered: u64,
-    /// The peers that count; none if it came from one.
-    peers: Peers,
-    /// Those that want it, as far as is known.
-    wanted: Interested,
-    /// Those that it has been forwarded to.
-    forwarded: u64,
+    delivered: u64,
+    peers: Forwarding,
 }
 
 impl Cursor {
-    /// Who is meant.
-    pub fn audience(&self) -> Audience {
-        self.audience
-    }
-
     /// The beginning of a delivery. Without `patterns` those that are subscribed to before it begins do not count either.
     pub fn new(patterns: bool) -> Self {
-        Cursor::among(patterns, Peers::default(), Interested::default())
+        Cursor::among(patterns, 0, Interested::default())
     }
 
-    /// The same, with peers, of which some want the channel itself.
-    #[inline]
-    pub fn among(patterns: bool, peers: Peers, wanted: Interested) -> Self {
-        let (audience, stage) = (Audience::All, Stage::Start { patterns });
-        Cursor { audience, stage, delivered: 0, peers, wanted, forwarded: 0 }
-    }
-
-    /// Takes it over from whoever began.
-    pub fn take(&mut self) -> Self {
-        std::mem::replace(self, Cursor::new(false))
-    }
-
-    /// The peers to which it is to be forwarded now: each is returned once.
-    #[inline]
-    pub fn forward(&mut self) -> u64 {
-        let peers = self.wanted.peers | self.peers.everything & self.peers.linked;
-        let new = peers & !self.forwarded;
-        self.forwarded |= new;
-        new
-    }
-
-    /// Receivers reached, and those of peers.
-    pub fn receivers(&self) -> u64 {
-        self.delivered + self.wanted.subscribers
+    /// The same, where patterns of the `linked` peers count too, and `interested` are those that get it anyway.
+    pub fn among(patterns: bool, linked: u64, interested: Interested) -> Self {
+        let peers = Forwarding { linked, interested };
+        Cursor { audience: Audience::All, stage: Stage::Start { patterns }, delivered: 0, peers }
     }
 
     /// The beginning of a delivery to some of those who are subscribed.
     pub fn to(audience: Audience) -> Self {
         Cursor { audience, ..Cursor::new(true) }
+    }
+
+    /// Who is meant.
+    pub fn audience(&self) -> Audience {
+        self.audience
+    }
+
+    /// Receivers reached, and subscribers of the peers that it is forwarded to.
+    pub fn receivers(&self) -> u64 {
+        self.delivered + self.peers.interested.subscribers
+    }
+}
+
+/// The other instances that a message is for.
+struct Forwarding {
+    /// Those that count; none if it came from one of them.
+    linked: u64,
+    /// Those that it is forwarded to.
+    interested: Interested,
+}
+
+impl Forwarding {
+    /// Patterns have been found to match: it is forwarded to those who want them, if it has not been yet.
+    fn add(&mut self, found: &VecDeque<u32>, patterns: &PatternTable, delivery: &mut Delivery<'_>) {
+        let forwarded = self.interested.peers;
+        found.iter().for_each(|&id| self.interested.add(patterns.interested(id, self.linked)));
+        delivery.forward |= self.interested.peers & !forwarded;
     }
 }
 
@@ -164,7 +161,7 @@ pub struct Delivery<'a> {
     pub delivered: u64,
     /// Messages that a receiver was told nothing of, having too much waiting.
     pub lost: u64,
-    /// The peers to which what is published is to be forwarded, as bits.
+    /// The peers to which what is published is to be forwarded now, as bits.
     pub forward: u64,
 }
 
@@ -262,9 +259,8 @@ pub fn advance(
             Stage::Patterns(stage) => {
                 // All patterns may have gone since this delivery began.
                 if let Some(patterns) = patterns {
-                    let linked = cursor.peers.linked;
                     let (finished, delivered) =
-                        stage.advance(message, audience, patterns, linked, &mut cursor.wanted, delivery);
+                        stage.advance(message, audience, patterns, &mut cursor.peers, delivery);
                     cursor.delivered += delivered;
                     delivery.delivered += delivered * messages;
                     if !finished {
@@ -284,14 +280,13 @@ impl PatternStage {
         PatternStage { since, search, searched: false, found, next: 0 }
     }
 
-    /// Whether all patterns are done, and how many receivers were reached. `wanted` gets what linked peers want too.
+    /// Whether all patterns are done, and how many receivers were reached.
     fn advance(
         &mut self,
         message: Message<'_>,
         audience: Audience,
         patterns: &PatternTable,
-        linked: u64,
-        wanted: &mut Interested,
+        peers: &mut Forwarding,
         delivery: &mut Delivery<'_>,
     ) -> (bool, u64) {
         let mut total = 0;
@@ -320,9 +315,9 @@ impl PatternStage {
             }
             self.searched =
                 patterns.search(message.channel, &mut self.search, &mut delivery.budget, &mut self.found);
-            if linked != 0 {
+            if peers.linked != 0 {
                 // At once: an id may be another pattern's when its turn comes.
-                self.found.iter().for_each(|&id| wanted.add(patterns.interested(id, linked)));
+                peers.add(&self.found, patterns, delivery);
             }
             if audience != Audience::All {
                 self.found.retain(|&id| patterns.pattern(id).starts_with(audience.prefix()));
@@ -397,11 +392,6 @@ impl Fanout {
         let payload = self.payload.as_payload();
         let message = Message { kind: self.kind, channel: &self.channel, payload };
         advance(message, &mut self.cursor, receivers, patterns, delivery)
-    }
-
-    /// The peers to which it is to be forwarded now: each is returned once.
-    pub fn forward(&mut self) -> u64 {
-        self.cursor.forward()
     }
 
     /// What is delivered.

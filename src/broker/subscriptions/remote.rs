@@ -90,20 +90,19 @@ impl Subscriptions {
         }
     }
 
-    /// What those peers want of a channel that count, but for patterns.
+    /// To which of these peers what is published to a channel goes, patterns not counted, and the channel's subscribers there.
     #[inline]
     pub(super) fn interested(
         &self,
         channels: &Channels,
         index: Option<u32>,
         (kind, name): (ChannelKind, &[u8]),
-        linked: u64,
+        peers: Peers,
     ) -> Interested {
-        if linked == 0 {
-            Interested::default()
-        } else {
-            self.interested_peers(channels, index, kind, name, linked)
+        if peers.linked == 0 {
+            return Interested::default();
         }
+        self.interested_peers(channels, index, (kind, name), peers)
     }
 
     /// Apart, so that an instance without peers does not carry it through each publish.
@@ -112,12 +111,12 @@ impl Subscriptions {
         &self,
         channels: &Channels,
         index: Option<u32>,
-        kind: ChannelKind,
-        name: &[u8],
-        linked: u64,
+        (kind, name): (ChannelKind, &[u8]),
+        Peers { linked, everything }: Peers,
     ) -> Interested {
         let mut interested = self.remote.long.interested(self.keys, kind, name, linked);
         index.into_iter().for_each(|index| interested.add(channels.interested(index, linked)));
+        interested.peers |= linked & everything;
         interested
     }
 
@@ -137,12 +136,12 @@ impl Subscriptions {
 
     /// Number of subscribers of a channel itself on all instances, patterns not counted. (PUBSUB NUMSUB.)
     pub fn all_subscribers(&self, kind: ChannelKind, name: &[u8]) -> u64 {
-        let linked = self.peers().linked;
+        let peers = self.peers();
         let hash = self.keys.hash(name);
         let shard = self.shards(kind)[shard_of(hash)].lock();
         let index = shard.find(hash, name);
         let local = index.map_or(0, |index| shard.receivers(index).len() as u64);
-        local + self.interested(&shard, index, (kind, name), linked).subscribers
+        local + self.interested(&shard, index, (kind, name), peers).subscribers
     }
 
     /// Counts some of the distinct patterns that have subscribers on any instance. Returns also where to go on, or nothing at

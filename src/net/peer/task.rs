@@ -3,17 +3,22 @@
 //! Owns the socket. Each round is "what happens next?" ([`Task::select`]) and a synchronous "do it" ([`Task::apply`]). Must not
 //! know who dials whom and when. Start with [`Task::run`].
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::task::yield_now;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use super::{Cluster, FAREWELL, Handle, Peer, random};
+use crate::broker::peers::Inbox;
 use crate::crdt::NodeId;
 use crate::link::connection::TICK;
 use crate::link::{Connection, ConnectionId, Failure, Farewell, Frame, Refused};
+use crate::net::client::WAKES_PER_TURN;
 use crate::time::Now;
 
 /// Bytes read at once.
@@ -36,9 +41,23 @@ pub(super) struct Task<C: Cluster, S> {
     /// All is written, and an encrypted stream may hold some of it back.
     flushes: bool,
     wake: Arc<Notify>,
+    /// Calls `wake`.
+    waker: Waker,
+    inbox: Inbox,
+    /// What has been received is not all handed on.
+    more: bool,
     ticks: Interval,
     /// Its place among those who have not said who they are.
     pub(super) stranger: Option<OwnedSemaphorePermit>,
+}
+
+/// Wakes a connection's task when a fan-out has ended.
+struct Wakes(Arc<Notify>);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
 }
 
 /// What a connection's task waits for.
@@ -48,6 +67,8 @@ enum Happened {
     Flushed,
     Woken,
     Tick,
+    /// Others have had their turn.
+    Continue,
     Lost(io::Error),
 }
 
@@ -73,6 +94,7 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
         let (reader, writer) = tokio::io::split(stream);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let wake = Arc::new(Notify::new());
         let task = Task {
             cluster,
             reader,
@@ -84,7 +106,10 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
             batch: Vec::new(),
             written: 0,
             flushes: false,
-            wake: Arc::new(Notify::new()),
+            waker: Waker::from(Arc::new(Wakes(wake.clone()))),
+            wake,
+            inbox: Inbox::default(),
+            more: false,
             ticks,
             stranger: None,
         };
@@ -115,6 +140,9 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
 
     /// What happens next.
     async fn select(&mut self) -> Happened {
+        let is_blocked = self.inbox.is_blocked(&self.waker);
+        let goes_on = !is_blocked && self.more || !self.inbox.ready.is_empty();
+        let reads = !is_blocked && !self.more;
         let Task { reader, writer, input, batch, written, flushes, wake, ticks, .. } = self;
         let output = async {
             match &batch[*written..] {
@@ -123,7 +151,8 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
             }
         };
         let result = tokio::select! {
-            result = reader.read(input) => result.map(Happened::Received),
+            result = reader.read(input), if reads => result.map(Happened::Received),
+            () = yield_now(), if goes_on => Ok(Happened::Continue),
             result = output, if *written < batch.len() || *flushes => result,
             () = wake.notified() => Ok(Happened::Woken),
             _ = ticks.tick() => Ok(Happened::Tick),
@@ -148,6 +177,12 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
             }
             Happened::Flushed => self.flushes = false,
             Happened::Woken => {}
+            Happened::Continue => {
+                self.wake_some();
+                if self.more && !self.inbox.is_blocked(&self.waker) {
+                    return self.deliver(self.cluster.now(), 0);
+                }
+            }
             Happened::Tick => {
                 self.connection.handle_tick(self.cluster.now()).map_err(End::Failed)?;
                 self.note_round_trip();
@@ -169,7 +204,7 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
         let now = self.cluster.now();
         let mut bytes = count;
         if !self.is_open {
-            let mut nothing = |_: Frame<'_>| {};
+            let mut nothing = |_: Frame<'_>| true;
             let input = &self.input[..count];
             if !self.connection.receive(now, input, &mut nothing).map_err(End::Failed)? {
                 return Ok(());
@@ -184,14 +219,14 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
     /// The handshake is done.
     fn open(&mut self, now: Now) -> Result<(), End> {
         let Some(agreed) = self.connection.agreed().cloned() else { return Ok(()) };
-        let node = agreed.peer.me.owner.node;
+        let owner = agreed.peer.me.owner;
         let opened = match &self.place {
             Some((peer, id)) => {
                 let result = peer.with(|links| links.established(now.monotonic, *id, &agreed, random()));
                 result.map(|()| (peer.clone(), *id))
             }
             None => {
-                let peer = self.cluster.peer(node).ok_or(End::Unknown(node))?;
+                let peer = self.cluster.peer(owner).ok_or(End::Unknown(owner.node))?;
                 let result = peer.with(|links| links.accept(now.monotonic, &agreed, random()));
                 result.map(|id| (peer, id))
             }
@@ -223,35 +258,51 @@ impl<C: Cluster, S: AsyncRead + AsyncWrite + Unpin> Task<C, S> {
         }
     }
 
-    /// Hands on the frames in what was received.
+    /// Hands on the frames in what was received, as far as one turn goes.
     fn deliver(&mut self, now: Now, count: usize) -> Result<(), End> {
         let Some((peer, id)) = &self.place else { return Ok(()) };
-        let (mut messages, mut bad) = (0, None);
+        let (inbox, mut bad) = (&mut self.inbox, None);
+        inbox.begin_turn();
         let result = {
             let _gate = peer.gate.read();
             if !peer.links.lock().is_current(*id) {
                 return Err(End::Refused(None));
             }
+            peer.cluster.go_on(inbox);
             let mut deliver = |frame: Frame<'_>| {
-                messages += frame.messages();
                 match frame {
-                    _ if bad.is_some() => {}
                     Frame::Start(_) | Frame::Dropped { .. } => {
                         peer.links.lock().handle_frame(*id, &frame);
                     }
                     Frame::Bye(farewell) => tracing::debug!("Bye from node={}: {farewell:?}", peer.node),
-                    frame => bad = peer.cluster.apply(peer.node, frame).err(),
+                    frame => bad = peer.cluster.apply(peer.node, frame, inbox).err(),
                 }
+                bad.is_none() && inbox.has_room()
             };
-            let result = self.connection.receive(now, &self.input[..count], &mut deliver);
+            let bytes = &self.input[..count];
+            let result = self.connection.receive(now, bytes, &mut deliver);
+            let messages = std::mem::take(&mut inbox.delivered);
             if messages > 0 {
                 peer.links.lock().note_read(*id, messages);
             }
             result
         };
+        self.more = !self.inbox.has_room();
         peer.tell();
+        peer.cluster.applied();
+        self.wake_some();
         bad.map_or(Ok(()), |bad| Err(End::BadFrame(bad)))?;
         result.map(|_| ()).map_err(End::Failed)
+    }
+
+    /// Wakes clients that have got something.
+    fn wake_some(&mut self) {
+        let ready = &mut self.inbox.ready;
+        let wakes = ready.len().min(WAKES_PER_TURN);
+        ready.drain(..wakes).for_each(Waker::wake);
+        if ready.is_empty() && ready.capacity() > WAKES_PER_TURN {
+            *ready = VecDeque::new();
+        }
     }
 
     /// Takes what is to be written next, when all before is written.

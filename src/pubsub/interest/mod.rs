@@ -132,6 +132,11 @@ impl Interest {
         self.known.bit_of(node)
     }
 
+    /// The numbers of the peers that count, and whose they are.
+    pub fn numbers(&self) -> impl Iterator<Item = (u32, NodeId)> {
+        self.known.numbers()
+    }
+
     /// The peers that count, as of the last time that [`poll_wants`](Self::poll_wants) returned nothing.
     pub fn peers(&self) -> Peers {
         self.known.mask()

@@ -142,6 +142,12 @@ impl Known {
         self.current(node)?.1.bit
     }
 
+    /// The numbers of all nodes' present lives.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = (u32, NodeId)> {
+        let current = self.lives.iter().filter(|(_, life)| life.current);
+        current.filter_map(|(owner, life)| Some((life.bit?, owner.node)))
+    }
+
     pub(super) fn link_up(&mut self, node: NodeId) {
         self.links.insert(node, Link::default());
     }

@@ -30,7 +30,10 @@ fn receive<'i>(
     let (mut frames, mut arrived) = (Vec::new(), 0);
     for piece in pieces {
         arrived += piece.len();
-        let mut deliver = |frame: hereabouts::link::Frame<'_>| frames.push(format!("{frame:?}"));
+        let mut deliver = |frame: hereabouts::link::Frame<'_>| {
+            frames.push(format!("{frame:?}"));
+            true
+        };
         match connection.receive(Now::default(), piece, &mut deliver) {
             Ok(established) => assert!(!established, "a stranger got through"),
             Err(failure) => return (frames, Some(failure)),
@@ -63,9 +66,9 @@ fn peer(is_control: bool) -> Connection {
     for _ in 0..2 {
         let (mut there, mut back) = (Vec::new(), Vec::new());
         dialler.take_output(&mut there);
-        established |= acceptor.receive(Now::default(), &there, &mut |_| {}).unwrap();
+        established |= acceptor.receive(Now::default(), &there, &mut |_| true).unwrap();
         acceptor.take_output(&mut back);
-        dialler.receive(Now::default(), &back, &mut |_| {}).unwrap();
+        dialler.receive(Now::default(), &back, &mut |_| true).unwrap();
     }
     assert!(established);
     acceptor
