@@ -71,8 +71,10 @@ pub(super) fn start(
     shared.broker.interest.enable();
     let owner = shared.broker.interest.owner();
     let Places { links, gossip, address, alone } = places;
+    // Not the one that is announced: that one is known to whoever has chosen it.
+    let port = gossip.local_addr().map_or(address.port(), |bound| bound.port());
     tracing::info!(
-        port = address.port(),
+        port,
         node = %owner.node,
         "Other instances find this one at {address}, by TCP and UDP"
     );

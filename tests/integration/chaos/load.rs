@@ -231,7 +231,11 @@ impl Load {
         let history = history.lock();
         match judge(&history) {
             Ok(losses) => losses,
-            Err(wrong) => panic!("{wrong:#?}\nfaults: {:#?}", history.faults),
+            Err(wrong) => {
+                let faults = history.faults.iter();
+                let faults: Vec<_> = faults.map(|fault| (&fault.what, fault.from, fault.to)).collect();
+                panic!("{wrong:#?}\nfaults, and when: {faults:?}")
+            }
         }
     }
 }

@@ -82,8 +82,10 @@ fn network_namespaces_are_parted_by_a_firewall_and_come_together_again() {
         return;
     }
     let Some(namespaces) = namespaces::create(3) else { return };
-    let instances =
-        Instances::in_namespaces(namespaces.clone(), &["--cluster-secret", "a secret of this test"]);
+    let instances = Instances::in_namespaces(
+        namespaces.clone(),
+        &["--cluster-secret", "a secret of this test", "--protected-mode", "no"],
+    );
     part_and_heal(&instances, |cut| {
         let (ours, theirs) = namespaces.split_at(2);
         ours.iter().for_each(|namespace| namespace.drop_from(if cut { theirs } else { &[] }));
