@@ -208,6 +208,11 @@ impl<C: Cluster> Peer<C> {
         self.node
     }
 
+    /// What tells these links from others to the same peer.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Changes something about the links.
     pub fn change<T>(&self, change: impl FnOnce(Duration, &mut Links) -> T) -> T {
         let now = self.cluster.now().monotonic;

@@ -70,27 +70,8 @@ impl Server {
         let ports = (config.port, config.tls.port);
         let unixsocket = config.unixsocket.as_ref().and_then(|path| std::path::absolute(path).ok());
         let clock = Clock::start();
-        let random = |error| format!("no entropy from the operating system: {error}");
-        let keys = HashKeys::new(entropy().map_err(random)?);
-        let run_id = entropy::<3>().map_err(random)?.map(|number| format!("{number:016x}")).concat();
-        let [node, life] = entropy().map_err(random)?;
-        let identity = Identity {
-            node: NodeId(config.cluster.node_id.unwrap_or(node)),
-            life,
-            run_id: run_id[..40].to_owned(),
-            process_id: std::process::id(),
-            executable: std::env::current_exe()
-                .map_or_else(|_| String::new(), |path| path.display().to_string()),
-            config_file: config_file.to_owned(),
-            monotonic,
-            resident_bytes,
-            processor_time,
-            allocator_report,
-            allocator: allocator_name(),
-            system: system_name(),
-            system_bytes: system_bytes(),
-            command_rows: table::rows().len(),
-        };
+        let keys = HashKeys::new(entropy().map_err(no_entropy)?);
+        let identity = identity(&config, config_file)?;
         let shared = Arc::new_cyclic(|shared| {
             let host = Box::new(RunningServer::new(shared.clone(), config_file, logging));
             let broker = Broker::new(config, host, identity, keys, clock.now());
@@ -113,22 +94,17 @@ impl Server {
         background.spawn(pause::run(shared.clone()));
         background.spawn(presence::run(shared.clone()));
         background.spawn(tick::run(shared.clone()));
-        let gossip = match places {
-            Some(places) => {
-                let gossip = cluster::start(&shared, places, &mut background)?;
-                let joining = shared.clone();
-                background.spawn(async move {
-                    joining.cluster.wait_until_joined().await;
-                    joining.doors.open(&joining, listeners);
-                });
-                Some(gossip)
-            }
-            None => {
-                shared.cluster.joined.send_replace(true);
+        let gossip = places.map(|places| cluster::start(&shared, places, &mut background)).transpose()?;
+        if gossip.is_some() {
+            let shared = shared.clone();
+            background.spawn(async move {
+                shared.cluster.wait_until_joined().await;
                 shared.doors.open(&shared, listeners);
-                None
-            }
-        };
+            });
+        } else {
+            shared.cluster.joined.send_replace(true);
+            shared.doors.open(&shared, listeners);
+        }
         Ok(Server { shared, background, ports, unixsocket, gossip })
     }
 
@@ -209,6 +185,32 @@ impl Server {
         self.background.shutdown().await;
         self.shared.broker.clients.len()
     }
+}
+
+fn no_entropy(error: std::io::Error) -> String {
+    format!("no entropy from the operating system: {error}")
+}
+
+/// What is drawn at random for this start, and what is known of the process.
+fn identity(config: &Config, config_file: &str) -> Result<Identity, String> {
+    let run_id = entropy::<3>().map_err(no_entropy)?.map(|number| format!("{number:016x}")).concat();
+    let [node, life] = entropy().map_err(no_entropy)?;
+    Ok(Identity {
+        node: NodeId(config.cluster.node_id.unwrap_or(node)),
+        life,
+        run_id: run_id[..40].to_owned(),
+        process_id: std::process::id(),
+        executable: std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string()),
+        config_file: config_file.to_owned(),
+        monotonic,
+        resident_bytes,
+        processor_time,
+        allocator_report,
+        allocator: allocator_name(),
+        system: system_name(),
+        system_bytes: system_bytes(),
+        command_rows: table::rows().len(),
+    })
 }
 
 impl Drop for Server {

@@ -41,6 +41,9 @@ mod keyspace;
 // What a server that is no part of a Redis Cluster answers to CLUSTER.
 mod cluster;
 
+// Several processes that are one broker.
+mod instances;
+
 // What tools ask a server: its role, its time, whether all is saved.
 mod server;
 

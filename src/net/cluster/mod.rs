@@ -40,7 +40,7 @@ pub(super) struct Cluster {
     pub(super) work: Notify,
     /// Clients may come.
     pub(super) joined: watch::Sender<bool>,
-    links: Mutex<BTreeMap<NodeId, (u64, Arc<Peer<Shared>>)>>,
+    links: Mutex<BTreeMap<NodeId, Arc<Peer<Shared>>>>,
 }
 
 impl Default for Cluster {
@@ -173,12 +173,12 @@ impl Network for Dialler {
             Settings { data_links: config.cluster.data_links, limit_bytes: config.cluster.link_limit };
         let (node, address) = (peer.owner.node, peer.link);
         let links = Peer::new(shared.clone(), node, number, settings).map_err(|error| error.to_string())?;
-        shared.cluster.links.lock().insert(node, (number, links.clone()));
+        shared.cluster.links.lock().insert(node, links.clone());
         let (shared, driven) = (shared.clone(), links.clone());
         tokio::spawn(async move {
             driven.drive(move || connect(address)).await;
             let mut links = shared.cluster.links.lock();
-            if links.get(&node).is_some_and(|(present, _)| *present == number) {
+            if links.get(&node).is_some_and(|present| present.number() == number) {
                 links.remove(&node);
             }
         });
@@ -209,7 +209,7 @@ impl peer::Cluster for Shared {
 
     fn peer(&self, peer: Owner) -> Option<Arc<Peer<Self>>> {
         let is_known = self.broker.peers.knows(peer);
-        self.cluster.links.lock().get(&peer.node).filter(|_| is_known).map(|(_, links)| links.clone())
+        self.cluster.links.lock().get(&peer.node).filter(|_| is_known).cloned()
     }
 
     fn apply(&self, peer: NodeId, frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), &'static str> {
