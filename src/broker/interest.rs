@@ -83,6 +83,16 @@ impl Interest {
         self.machine().counts()
     }
 
+    /// Times that two instances had different entries at one version.
+    pub fn divergences(&self) -> u64 {
+        self.machine().replica().counts().divergences
+    }
+
+    /// Changes of what is wanted here that are not in this peer's table; nothing without a control link.
+    pub fn lag(&self, peer: NodeId) -> Option<u64> {
+        self.machine().lag(peer)
+    }
+
     /// The bit of a node among those to which a message is to be forwarded.
     pub fn bit(&self, node: NodeId) -> Option<u32> {
         self.machine().bit(node)

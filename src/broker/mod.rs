@@ -23,6 +23,7 @@ pub mod notices;
 pub mod pause;
 pub mod peers;
 pub mod presence;
+pub mod roster;
 pub mod session;
 pub mod slow_log;
 pub mod stats;
@@ -159,6 +160,9 @@ impl Broker {
     pub fn new(config: Config, host: Box<dyn Host>, identity: Identity, keys: HashKeys, now: Now) -> Self {
         let counted = config.pubsub_stats_channels;
         let startup_bytes = (identity.resident_bytes)();
+        let subscriptions = Subscriptions::counting(keys, counted);
+        // What looks like a Redis Cluster has counts that its clients add up.
+        let subscriptions = if config.face.enabled { subscriptions.with_own_counts() } else { subscriptions };
         let presence = presence::Presence::new(&config, &identity, keys, now);
         Broker {
             stats: Stats::new(identity.command_rows),
@@ -172,7 +176,7 @@ impl Broker {
             presence,
             identity,
             started: now,
-            subscriptions: Subscriptions::counting(keys, counted),
+            subscriptions,
             clients: Clients::default(),
             monitors: Monitors::default(),
             pause: Pause::default(),

@@ -109,6 +109,12 @@ impl Subscriptions {
         }
     }
 
+    /// The same, and subscribers elsewhere are not counted.
+    pub fn with_own_counts(mut self) -> Self {
+        self.remote.is_uncounted = true;
+        self
+    }
+
     fn shards(&self, kind: ChannelKind) -> &[Shard] {
         match kind {
             ChannelKind::Global => &self.global,

@@ -388,7 +388,7 @@ impl World {
     }
 }
 
-fn deliver<R>(budget: usize, act: impl FnOnce(&mut Delivery<'_>) -> R) -> R {
+pub(super) fn deliver<R>(budget: usize, act: impl FnOnce(&mut Delivery<'_>) -> R) -> R {
     let (mut ready, mut overflowed, mut frame) = (VecDeque::new(), Vec::new(), FrameBuffer::default());
     act(&mut Delivery {
         limit: OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_duration: Duration::ZERO },

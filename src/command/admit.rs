@@ -88,7 +88,7 @@ fn find(request: Request<'_>) -> Result<Found, Error> {
         Action::Subcommands(_) if request.len() < 2 => return Err(Error::WrongArity(found.row.name)),
         Action::RunOrSubcommands(..) if request.len() < 2 => return Ok(found),
         Action::Subcommands(_) | Action::RunOrSubcommands(..) => {}
-        Action::Run(_) | Action::Refuse(_) | Action::Unserved => return Ok(found),
+        Action::Run(_) | Action::RunInCluster(_) | Action::Refuse(_) | Action::Unserved => return Ok(found),
     }
     table::find_subcommand(found.row, request.argument(1)).ok_or_else(|| Error::UnknownSubcommand {
         name: request.argument(1).to_vec(),

@@ -163,6 +163,7 @@ fn hello(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error>
     let before = context.session.protocol;
     context.session.protocol = options.protocol.unwrap_or(before);
     let (id, protocol) = (context.session.id(), context.session.protocol);
+    let mode = context.session.config().face.mode();
     let mut reply = context.reply();
     reply.map(7);
     for (key, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
@@ -173,7 +174,7 @@ fn hello(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error>
         reply.bulk(key.as_bytes());
         reply.integer(value);
     }
-    for (key, value) in [("mode", "standalone"), ("role", "master")] {
+    for (key, value) in [("mode", mode), ("role", "master")] {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
     }
@@ -288,6 +289,9 @@ fn select(context: &mut Context<'_>, request: Request<'_>) -> Result<Flow, Error
     let (least, most) = (i64::from(i32::MIN), i64::from(i32::MAX));
     if !(least..=most).contains(&database) {
         return Err(Error::OutOfRange { least, most });
+    }
+    if context.session.config().face.enabled && database != 0 {
+        return Err(Error::SelectInCluster);
     }
     let databases = context.session.config().databases;
     let database = u32::try_from(database).ok().filter(|database| *database < databases);

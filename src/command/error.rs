@@ -90,6 +90,11 @@ pub enum Error {
     NoLibraryName,
     UnknownArgument(Vec<u8>),
     ClusterDisabled,
+    ClusterDecides,
+    InvalidSlot,
+    InvalidSlotOrCount,
+    UnknownNode(Vec<u8>),
+    SelectInCluster,
     NoReplicas,
     NoAppendOnlyFile,
     InvalidCursor,
@@ -224,6 +229,7 @@ impl Error {
             Error::ReservedChannel(channel) => {
                 [b"ERR channel '", repeated(channel, ECHOED_BYTES_MAX), b"' is reserved"].concat()
             }
+            Error::UnknownNode(id) => [b"ERR Unknown node ", repeated(id, ECHOED_BYTES_MAX)].concat(),
             Error::NoSuchUser(user) => [b"ERR No such user '", whole(user), b"'"].concat(),
             other => other.plain_text().into_bytes(),
         }
@@ -335,6 +341,12 @@ impl Error {
             Error::FunctionFlushOption => "ERR FUNCTION FLUSH only supports SYNC|ASYNC option",
             Error::NoLibraryName => "ERR library name argument was not given",
             Error::ClusterDisabled => "ERR This instance has cluster support disabled",
+            Error::ClusterDecides => {
+                "ERR Instances divide the slots among themselves, and find each other: see cluster-peer"
+            }
+            Error::InvalidSlot => "ERR Invalid slot",
+            Error::InvalidSlotOrCount => "ERR Invalid slot or number of keys",
+            Error::SelectInCluster => "ERR SELECT is not allowed in cluster mode",
             Error::NoReplicas => "ERR This server stores nothing, so that it cannot be a replica",
             Error::NoAppendOnlyFile => {
                 "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."

@@ -23,6 +23,7 @@ mod latency;
 mod memory;
 mod monitor;
 mod names;
+mod peers;
 mod presence;
 mod publish;
 mod pubsub;
@@ -406,7 +407,9 @@ fn drop_unwanted(session: &mut Session, workspace: &mut Workspace, start: usize,
 fn run(context: &mut Context<'_>, row: &Row, request: Request<'_>) -> Result<Flow, Error> {
     match row.action {
         Action::Run(handler) | Action::RunOrSubcommands(handler, _) => handler(context, request),
-        Action::Refuse(error) => Err(error.clone()),
+        Action::RunInCluster(handler) if context.session.config().face.enabled => handler(context, request),
+        Action::RunInCluster(_) => Err(Error::ClusterDisabled),
+        Action::Refuse(error) => Err(error(context.session.config())),
         Action::Subcommands(_) | Action::Unserved => Err(Error::WrongArity(row.name)),
     }
 }

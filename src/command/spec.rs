@@ -7,6 +7,7 @@ use super::categories::Categories;
 use super::keys::KeySpec;
 use super::names::{Names, bits, names_of};
 use super::{Context, Error, Flow};
+use crate::config::Config;
 use crate::resp::request::Request;
 
 /// Does what the command says. The table has checked arity, authentication and permission, and a handler never
@@ -126,8 +127,11 @@ pub enum Action {
     Run(Handler),
     /// The first argument names one of these.
     Subcommands(&'static [Row]),
-    /// It is known, and answered with this error, as Redis does while it is not set up for it.
-    Refuse(&'static Error),
+    /// It is known, and answered with an error that says why it is not done.
+    Refuse(fn(&Config) -> Error),
+    /// The handler runs if the configuration makes this look like a Redis Cluster; otherwise it is refused as by a Redis that
+    /// is not part of one.
+    RunInCluster(Handler),
     /// The same, and without an argument the handler runs.
     RunOrSubcommands(Handler, &'static [Row]),
     /// It is Redis's, and answered as if nobody knew it.
@@ -236,7 +240,7 @@ impl Row {
     pub fn subcommands(&self) -> &'static [Row] {
         match self.action {
             Action::Subcommands(rows) | Action::RunOrSubcommands(_, rows) => rows,
-            Action::Run(_) | Action::Refuse(_) | Action::Unserved => &[],
+            Action::Run(_) | Action::RunInCluster(_) | Action::Refuse(_) | Action::Unserved => &[],
         }
     }
 
@@ -267,7 +271,7 @@ impl Row {
 
     /// Whether it can be called, and not only one of its subcommands.
     pub fn is_called(&self) -> bool {
-        matches!(self.action, Action::Run(_) | Action::RunOrSubcommands(..))
+        matches!(self.action, Action::Run(_) | Action::RunInCluster(_) | Action::RunOrSubcommands(..))
     }
 
     /// The name without that of the container.

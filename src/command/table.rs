@@ -8,8 +8,8 @@ use hashbrown::HashTable;
 
 use super::spec::Row;
 use super::{
-    catalog, client, cluster, config, connection, debug, info, keyspace, latency, memory, monitor, presence,
-    publish, pubsub, redis, scripting, server, shutdown, slowlog, subscribe, transaction,
+    catalog, client, cluster, config, connection, debug, info, keyspace, latency, memory, monitor, peers,
+    presence, publish, pubsub, redis, scripting, server, shutdown, slowlog, subscribe, transaction,
 };
 
 /// The rows of every group, in the order in which a reader meets them.
@@ -30,6 +30,7 @@ static GROUPS: &[&[Row]] = &[
     server::ROWS,
     monitor::ROWS,
     cluster::ROWS,
+    peers::ROWS,
     keyspace::ROWS,
     catalog::ROWS,
     debug::ROWS,

@@ -25,6 +25,7 @@ mod tls;
 
 pub use cluster::{Cluster, SubscribeAck};
 pub use launch::{Launch, Stop, load};
+pub use options::face::Face;
 pub use parse::{Notice, read_file};
 pub use redis_server::{build_id, version_line};
 pub use rewrite::rewrite;
@@ -245,6 +246,8 @@ pub struct Config {
     pub tls: Tls,
     /// Other instances.
     pub cluster: Cluster,
+    /// How clients see a cluster.
+    pub face: Face,
     /// What was set of Redis's options that have no meaning here, by name: CONFIG GET shows it again.
     pub ignored: BTreeMap<&'static str, Vec<u8>>,
 }
@@ -311,6 +314,7 @@ impl Default for Config {
             pidfile: None,
             tls: Tls::default(),
             cluster: Cluster::default(),
+            face: Face::default(),
             ignored: BTreeMap::new(),
         }
     }

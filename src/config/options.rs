@@ -1,6 +1,6 @@
 //! The option table: every option by name, with all that is known of it except its value.
 //!
-//! Owns the rows that are served, but for those of presence, of what is measured, of clusters (`cluster.rs`), and of TLS (`tls.rs`); those that Redis knows and that have no meaning here
+//! Owns the rows that are served, but for those of presence, of what clients see of a cluster, of what is measured, of clusters (`cluster.rs`), and of TLS (`tls.rs`); those that Redis knows and that have no meaning here
 //! are in `redis.rs`. Files, flags, CONFIG and the documentation read this table and repeat nothing of it. Must not know where a value came
 //! from.
 
@@ -21,7 +21,7 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
 
 /// Every row: first what is served, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    let served = SERVED.iter().chain(presence::SERVED).chain(cluster::SERVED);
+    let served = SERVED.iter().chain(presence::SERVED).chain(cluster::SERVED).chain(face::SERVED);
     served.chain(measured::SERVED).chain(tls::SERVED).chain(redis::UNSERVED)
 }
 
@@ -40,6 +40,7 @@ macro_rules! field {
     };
 }
 
+pub(super) mod face;
 mod measured;
 mod presence;
 

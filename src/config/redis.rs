@@ -22,7 +22,7 @@ const LARGE_MEMORY: Memory<u64> = Memory { least: 0, most: u64::MAX };
 const STORAGE: &str = "Nothing is stored on disk.";
 const KEYS: &str = "There are no keys.";
 const REPLICAS: &str = "There are no replicas.";
-const CLUSTER: &str = "There is no Redis Cluster.";
+const CLUSTER: &str = "Instances find each other in their own way, not in that of Redis Cluster.";
 const SCRIPTS: &str = "There are no scripts that could run for long.";
 const SUPERVISION: &str = "The server runs in the foreground; a service manager takes care of it.";
 const READINESS: &str =
@@ -142,13 +142,8 @@ pub(super) static UNSERVED: &[Row] = &[
         "ignore",
         REPLICAS,
     ),
-    Row::ignored("cluster-enabled", &YesNo, "no", CLUSTER).immutable().missed(
-        "This server stands alone: it joins no Redis Cluster, has no slots, and knows only its own clients.",
-    ),
     Row::ignored("cluster-config-file", &Bytes, "nodes.conf", CLUSTER).immutable(),
     Row::ignored("cluster-node-timeout", &LONG, "15000", CLUSTER),
-    Row::ignored("cluster-announce-port", &PORT, "0", CLUSTER),
-    Row::ignored("cluster-announce-tls-port", &PORT, "0", CLUSTER),
     Row::ignored("cluster-announce-hostname", &Custom(host_name), "", CLUSTER),
     Row::ignored("cluster-announce-human-nodename", &Bytes, "", CLUSTER),
     Row::ignored(

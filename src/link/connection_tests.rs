@@ -5,14 +5,20 @@ use proptest::prelude::*;
 use super::*;
 use crate::crdt::{Incarnation, Owner};
 use crate::link::frame::{Farewell, Start, kind};
-use crate::link::handshake::VERSIONS;
+use crate::link::handshake::{ClientAddress, VERSIONS};
 use crate::resp::push::ChannelKind;
 
 const NOW: Now = Now { monotonic: Duration::from_secs(100), unix: Duration::ZERO };
 
 fn me(node: u64) -> Me {
     let owner = Owner { node: NodeId(node), incarnation: Incarnation(3) };
-    Me { owner, cluster: b"test".to_vec(), features: 0, message_max: 1 << 20 }
+    Me {
+        owner,
+        cluster: b"test".to_vec(),
+        features: 0,
+        message_max: 1 << 20,
+        clients: ClientAddress::default(),
+    }
 }
 
 fn secrets() -> Secrets {

@@ -9,7 +9,8 @@
 //!
 //!   hello:  "hereabouts", versions: lowest, highest; features: number, bits; node: 8 bytes; incarnation: 8 bytes;
 //!           epoch: number; connection: number (0 control, i + 1 data i); data connections: number;
-//!           largest message: number; cluster: string; nonce: 32 bytes; then what later versions have to say
+//!           largest message: number; cluster: string; clients' address: 0, 4 or 16 bytes as a string, port: number,
+//!           TLS port: number (each 0 for none); nonce: 32 bytes; then what later versions have to say
 //! ```
 //!
 //! Each hello has a fresh nonce, so a proof is good once; the words say who proves, so that none can be sent back to its
@@ -17,6 +18,8 @@
 //! the secret an instance accepts two, and as the dialler proves both, it does not matter in which order instances learn them.
 //!
 //! Owns what is checked before anything else of a peer is parsed. Nonces are arguments. Must not know epochs' meaning.
+
+use std::net::IpAddr;
 
 use ring::hmac;
 
@@ -48,6 +51,44 @@ pub enum LinkKind {
     Data(u64),
 }
 
+/// Where clients reach an instance. Others tell it to theirs, who ask for all instances of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientAddress {
+    /// What the operator announces; without that, where others reach the instance.
+    pub ip: Option<IpAddr>,
+    /// TCP port, 0 for none.
+    pub port: u16,
+    /// Port with TLS, 0 for none.
+    pub tls_port: u16,
+}
+
+impl ClientAddress {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self.ip.map(|ip| ip.to_canonical()) {
+            None => put_bytes(out, &[]),
+            Some(IpAddr::V4(ip)) => put_bytes(out, &ip.octets()),
+            Some(IpAddr::V6(ip)) => put_bytes(out, &ip.octets()),
+        }
+        [self.port, self.tls_port].iter().for_each(|port| put_number(out, u64::from(*port)));
+    }
+
+    fn decode(input: &mut Input<'_>) -> Result<Self, Fault> {
+        let ip = input.bytes(16)?;
+        let ip = if let Ok(octets) = <[u8; 4]>::try_from(ip) {
+            Some(IpAddr::from(octets))
+        } else if let Ok(octets) = <[u8; 16]>::try_from(ip) {
+            Some(IpAddr::from(octets).to_canonical())
+        } else if ip.is_empty() {
+            None
+        } else {
+            return Err(Fault::Malformed("an address of neither IPv4 nor IPv6"));
+        };
+        let mut port =
+            || u16::try_from(input.number()?).map_err(|_| Fault::Malformed("there is no such port"));
+        Ok(ClientAddress { ip, port: port()?, tls_port: port()? })
+    }
+}
+
 /// What an instance says of itself in each hello.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Me {
@@ -59,6 +100,8 @@ pub struct Me {
     pub features: u64,
     /// Largest body of messages that it takes, in bytes.
     pub message_max: u64,
+    /// Where its clients are.
+    pub clients: ClientAddress,
 }
 
 /// What is said first.
@@ -90,6 +133,7 @@ impl Hello {
         let numbers = [self.epoch, link, self.data_links, self.me.message_max];
         numbers.iter().for_each(|number| put_number(&mut out, *number));
         put_bytes(&mut out, &self.me.cluster);
+        self.me.clients.encode(&mut out);
         out.extend_from_slice(nonce);
         out
     }
@@ -104,6 +148,7 @@ impl Hello {
         let (epoch, link, data_links) = (input.number()?, input.number()?, input.number()?);
         let message_max = input.number()?;
         let cluster = input.bytes(CLUSTER_BYTES_MAX)?.to_vec();
+        let clients = ClientAddress::decode(&mut input)?;
         // The nonce is of no interest but as a part of what is proved.
         for _ in 0..size_of::<Nonce>() / 8 {
             input.fixed()?;
@@ -112,7 +157,7 @@ impl Hello {
             return Err(Fault::Malformed("a set has no such connection").into());
         }
         let link = link.checked_sub(1).map_or(LinkKind::Control, LinkKind::Data);
-        let me = Me { owner: Owner { node, incarnation }, cluster, features, message_max };
+        let me = Me { owner: Owner { node, incarnation }, cluster, features, message_max, clients };
         Ok(Hello { versions, me, epoch, link, data_links })
     }
 }

@@ -5,7 +5,8 @@ use crate::link::frame::split;
 
 fn me(node: u64) -> Me {
     let owner = Owner { node: NodeId(node), incarnation: Incarnation(3) };
-    Me { owner, cluster: b"test".to_vec(), features: 6, message_max: 1000 }
+    let clients = ClientAddress { ip: None, port: 6379, tls_port: 0 };
+    Me { owner, cluster: b"test".to_vec(), features: 6, message_max: 1000, clients }
 }
 
 fn hello(me: Me) -> Hello {
@@ -185,5 +186,42 @@ fn any_change_of_a_hello_or_a_proof_is_noticed() {
         step(&mut dialler, &answer, &mut proof, &mut None);
         step(&mut acceptor, &proof, &mut Vec::new(), &mut result);
         assert!(!matches!(result, Some(Ok(_))), "byte {at}");
+    }
+}
+
+#[test]
+fn where_clients_are_comes_as_it_was_said() {
+    let ip = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+    for (said, heard) in [
+        (None, None),
+        (ip("10.0.0.1"), ip("10.0.0.1")),
+        (ip("2001:db8::1"), ip("2001:db8::1")),
+        // An address has one form.
+        (ip("::ffff:10.0.0.1"), ip("10.0.0.1")),
+    ] {
+        let clients = ClientAddress { ip: said, port: 6379, tls_port: 65_535 };
+        let body = hello(Me { clients, ..me(1) }).encode(&[1; 32]);
+        let decoded = Hello::decode(&body).unwrap();
+        assert_eq!(decoded.me.clients, ClientAddress { ip: heard, ..clients });
+        for length in 0..body.len() {
+            assert!(Hello::decode(&body[..length]).is_err());
+        }
+        // What later versions have to say comes behind it.
+        assert_eq!(Hello::decode(&[&body[..], b"more"].concat()).unwrap(), decoded);
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_no_hello() {
+    let address = |ip: &[u8], ports: [u64; 2]| {
+        let mut out = Vec::new();
+        put_bytes(&mut out, ip);
+        ports.iter().for_each(|port| put_number(&mut out, *port));
+        ClientAddress::decode(&mut Input::new(&out))
+    };
+    assert!(address(&[1, 2, 3, 4], [0, 65_535]).is_ok());
+    for (ip, ports) in [(&[1, 2, 3][..], [1, 1]), (&[0; 17], [1, 1]), (&[], [65_536, 0]), (&[], [0, 65_536])]
+    {
+        assert!(matches!(address(ip, ports), Err(Fault::Malformed(_))), "{ip:?} {ports:?}");
     }
 }

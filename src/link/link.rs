@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::connection::TICK;
 use super::frame::{BODY_BYTES_MAX, Frame, Loss};
-use super::handshake::{Agreed, DATA_LINKS_MAX, Hello, LinkKind, Me, VERSIONS};
+use super::handshake::{Agreed, ClientAddress, DATA_LINKS_MAX, Hello, LinkKind, Me, VERSIONS};
 use super::losses::Ledger;
 use super::queue::{Outgoing, Queue};
 use super::redial::Redial;
@@ -60,6 +60,8 @@ pub struct Links {
     queues: Vec<Queue>,
     /// Largest body of a message that the peer takes.
     peer_message_max: u64,
+    /// Where its clients are, if it has ever said so.
+    peer_clients: Option<ClientAddress>,
     interest: u64,
     ledger: Ledger,
     redial: Redial,
@@ -87,6 +89,7 @@ impl Links {
         let redial_at = (me.owner.node < peer).then_some(Duration::ZERO);
         Links {
             peer_message_max: me.message_max,
+            peer_clients: None,
             me,
             peer,
             settings,
@@ -358,6 +361,7 @@ impl Links {
                 Phase::Complete { .. } => Standing::Up,
             },
             epoch: self.epoch.1,
+            clients: self.peer_clients,
             connections: self.set.iter().filter(|place| matches!(place, Place::Open(_))).count(),
             queued_bytes: self.queued_bytes() + self.control_bytes,
             queued_messages: self.queues.iter().map(Queue::messages).sum(),
@@ -402,6 +406,7 @@ impl Links {
     fn open(&mut self, now: Duration, place: usize, id: ConnectionId, agreed: &Agreed) {
         self.peer_incarnation = Some(agreed.peer.me.owner.incarnation);
         self.peer_message_max = agreed.peer.me.message_max;
+        self.peer_clients = Some(agreed.peer.me.clients);
         self.set[place] = Place::Open(id);
         if place == 0 {
             self.events.push_back(Event::Up);

@@ -9,7 +9,7 @@ const ZERO: Duration = Duration::ZERO;
 
 fn me(node: u64, incarnation: u64) -> Me {
     let owner = Owner { node: NodeId(node), incarnation: Incarnation(incarnation) };
-    Me { owner, cluster: b"test".to_vec(), features: 0, message_max: 1000 }
+    Me { owner, cluster: b"test".to_vec(), features: 0, message_max: 1000, clients: ClientAddress::default() }
 }
 
 fn links(node: u64, peer: u64) -> Links {
@@ -194,4 +194,20 @@ fn control_has_room_until_it_has_not_and_gives_up_when_it_is_hopeless() {
     let large = vec![0; CONTROL_BYTES_MAX / 4];
     (0..4).for_each(|_| links.send(ZERO, &Frame::Presence(&large), 0));
     assert_eq!(links.report().standing, Standing::Down);
+}
+
+#[test]
+fn where_the_peers_clients_are_is_known_from_its_last_hello_on() {
+    let mut dialler = links(1, 2);
+    assert_eq!(dialler.report().clients, None);
+    let dials = dial_and_open(&mut dialler, ZERO);
+    assert_eq!(dialler.report().clients, Some(ClientAddress::default()));
+    dialler.lost(ZERO, dials[0].id, 0);
+    assert_eq!(dialler.report().clients, Some(ClientAddress::default()));
+    dialler.handle_timeout(dialler.next_timeout().unwrap(), 0);
+    let dial = dialler.poll_dial().unwrap();
+    let clients = ClientAddress { port: 7, ..ClientAddress::default() };
+    let agreed = agreed(Me { clients, ..me(2, 1) }, dial.hello.epoch, dial.hello.link);
+    dialler.established(ZERO, dial.id, &agreed, 0).unwrap();
+    assert_eq!(dialler.report().clients, Some(clients));
 }

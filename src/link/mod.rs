@@ -22,7 +22,7 @@ mod set;
 
 pub use connection::{Connection, Failure};
 pub use frame::{Farewell, Frame, Loss, Start};
-pub use handshake::{Hello, LinkKind, Me, Secrets};
+pub use handshake::{ClientAddress, Hello, LinkKind, Me, Secrets};
 pub use link::{Links, Settings};
 pub use losses::Counts;
 pub use queue::Outgoing;

@@ -3,7 +3,7 @@
 //! Owns no behaviour. Must not know queues.
 
 use super::frame::Loss;
-use super::handshake::{Hello, LinkKind};
+use super::handshake::{ClientAddress, Hello, LinkKind};
 use super::losses::Counts;
 
 /// A connection of a set, never used for another one.
@@ -65,6 +65,8 @@ pub struct Report {
     pub standing: Standing,
     /// Number of the set; the next one's is higher.
     pub epoch: u64,
+    /// Where clients reach the peer, as it has said last.
+    pub clients: Option<ClientAddress>,
     /// Connections that are there.
     pub connections: usize,
     /// Bytes that wait.

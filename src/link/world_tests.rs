@@ -62,6 +62,7 @@ fn me(node: u64, incarnation: u64) -> Me {
         cluster: b"test".to_vec(),
         features: 0,
         message_max: MESSAGE_MAX,
+        clients: ClientAddress::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
 use crate::crdt::{Incarnation, Owner};
-use crate::link::Standing;
+use crate::link::{ClientAddress, Standing};
 use crate::resp::push::ChannelKind;
 
 /// What an instance has been told.
@@ -40,7 +40,13 @@ impl Cluster for Instance {
 
     fn me(&self) -> Me {
         let owner = Owner { node: self.node, incarnation: Incarnation(1) };
-        Me { owner, cluster: b"test".to_vec(), features: 0, message_max: 8 * 1024 * 1024 }
+        Me {
+            owner,
+            cluster: b"test".to_vec(),
+            features: 0,
+            message_max: 8 * 1024 * 1024,
+            clients: ClientAddress::default(),
+        }
     }
 
     fn secrets(&self) -> Secrets {

@@ -28,6 +28,7 @@ pub use inbox::Inbox;
 pub use send::Sent;
 
 use super::Broker;
+use super::roster::{self, Losses, State as Standing};
 use crate::crdt::{Incarnation, NodeId, Owner};
 use crate::link::{Event, Frame, Loss, Outgoing, Report};
 use crate::membership;
@@ -80,6 +81,8 @@ struct State {
     known: BTreeMap<NodeId, Known>,
     /// Of the latest links.
     number: u64,
+    /// What was lost between this instance and others that are not known any more.
+    former: Losses,
 }
 
 /// An instance that is up, or that there still is a link to.
@@ -91,14 +94,8 @@ struct Known {
     number: u64,
     /// There is control.
     linked: bool,
-}
-
-/// What membership says of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Up,
-    Down,
-    Left,
+    /// Since when, as a time since 1970.
+    linked_since: Option<Duration>,
 }
 
 impl Peers {
@@ -112,6 +109,26 @@ impl Peers {
     /// These are the numbers of bits from now on, before any of them is asked for.
     pub(super) fn set_numbers(&self, numbers: impl Iterator<Item = (u32, NodeId)>) {
         self.routes.set_numbers(numbers);
+    }
+
+    /// What is known of each, by their ids, and what was lost between this instance and former ones. Lags are not known here.
+    pub(super) fn seen(&self) -> (Vec<roster::Peer>, Losses) {
+        let state = self.state.lock();
+        let peers = state.known.values().map(|known| {
+            let (report, round_trip) = known.link.report();
+            roster::Peer {
+                owner: known.peer.owner,
+                state: known.standing,
+                gossip: known.peer.gossip,
+                link: known.peer.link,
+                report,
+                linked_since: known.linked_since,
+                round_trip,
+                interest_lag: None,
+                presence_lag: 0,
+            }
+        });
+        (peers.collect(), state.former)
     }
 
     /// Whether membership knows this life of an instance.
@@ -159,7 +176,11 @@ impl Broker {
                     (known.peer, known.standing) = (peer, Standing::Up);
                     None
                 }
-                _ => state.known.remove(&node),
+                _ => {
+                    let old = state.known.remove(&node);
+                    old.iter().for_each(|old| state.former = state.former.with(&old.link.report().0));
+                    old
+                }
             };
             let is_new = !state.known.contains_key(&node);
             if old.as_ref().is_some_and(|old| old.linked) {
@@ -184,7 +205,9 @@ impl Broker {
                 let node = peer.owner.node;
                 self.peers.routes.insert(node, link.clone());
                 let (number, standing) = (state.number, Standing::Up);
-                state.known.insert(node, Known { peer, standing, link, number, linked: false });
+                state
+                    .known
+                    .insert(node, Known { peer, standing, link, number, linked: false, linked_since: None });
             }
             Err(error) => tracing::error!("There is no link to instance {}: {error}", peer.owner.node),
         }
@@ -209,7 +232,8 @@ impl Broker {
     fn drop_peer(&self, state: &mut State, node: NodeId, incarnation: Incarnation) -> Option<Known> {
         let is_it = state.known.get(&node).is_some_and(|known| known.peer.owner.incarnation == incarnation);
         let gone = if is_it { state.known.remove(&node) } else { None };
-        if gone.is_some() {
+        if let Some(gone) = &gone {
+            state.former = state.former.with(&gone.link.report().0);
             self.peers.routes.remove(node);
         }
         gone
@@ -224,14 +248,14 @@ impl Broker {
             };
             match event {
                 Event::Up => {
-                    known.linked = true;
+                    (known.linked, known.linked_since) = (true, Some(now.unix));
                     tracing::info!("Linked with instance {node}");
                     self.presence.link_up(now, node);
                     self.interest.link_up(now, node);
                     None
                 }
                 Event::Down => {
-                    known.linked = false;
+                    (known.linked, known.linked_since) = (false, None);
                     let (standing, incarnation) = (known.standing, known.peer.owner.incarnation);
                     tracing::warn!("The link with instance {node} is lost");
                     self.unlink(now, node);

@@ -15,6 +15,11 @@ impl Presence {
         self.machine().replica().me()
     }
 
+    /// Times that two instances had different entries at one version.
+    pub fn divergences(&self) -> u64 {
+        self.machine().replica().counts().divergences
+    }
+
     fn with_machine<T>(&self, now: Now, call: impl FnOnce(&mut Machine) -> T) -> T {
         let mut machine = self.machine();
         let result = call(&mut machine);

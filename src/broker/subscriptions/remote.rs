@@ -22,6 +22,8 @@ const PATTERNS_PER_STEP: usize = 1024;
 pub(super) struct Remote {
     linked: AtomicU64,
     everything: AtomicU64,
+    /// What peers want is forwarded to them, and as if for nobody: so counts are those of this instance.
+    pub(super) is_uncounted: bool,
     /// Channels with long names that peers want, by the hashes of their names.
     long: LongNames,
 }
@@ -72,6 +74,7 @@ impl Subscriptions {
 
     /// A peer wants something for so many subscribers from now on, or not any more.
     pub fn set_wanted(&self, wanted: &Wanted, peer: u32, count: Option<u32>) {
+        let count = if self.remote.is_uncounted { count.map(|_| 0) } else { count };
         let Some(kind) = channel_kind(wanted.kind()) else {
             let mut patterns = self.patterns.write();
             patterns.set_wanted(wanted.name(), peer, count);
@@ -174,5 +177,66 @@ impl Subscriptions {
                 (place.shard + 1 < shards.len()).then_some(ListPlace { shard: place.shard + 1, entry: 0 })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::broker::subscriptions::Published;
+    use crate::broker::subscriptions::tests::deliver;
+    use crate::outbox::Outbox;
+    use crate::pubsub::Subscribed;
+    use crate::pubsub::fanout::Message;
+    use crate::resp::push::Payload;
+
+    /// One subscriber of `a` and of `p*` here, five elsewhere.
+    fn table(table: Subscriptions) -> Subscriptions {
+        table.set_peers(Peers { linked: 1, everything: 0 });
+        for (kind, name) in [(Kind::Channel, &b"a"[..]), (Kind::Pattern, b"p*")] {
+            let receiver = Arc::new(Outbox::new(1));
+            table.subscribe(kind, name, &receiver, &mut Subscribed::default(), |_| ());
+            table.set_wanted(&Wanted::new(kind, name), 0, Some(5));
+        }
+        table.set_wanted(&Wanted::new(Kind::Channel, b"only there"), 0, Some(1));
+        table.set_wanted(&Wanted::new(Kind::Pattern, b"only there*"), 0, Some(1));
+        table
+    }
+
+    /// What a publisher is told, and the peers that get it.
+    fn published(table: &Subscriptions, channel: &[u8]) -> (Published, u64) {
+        let message = Message { kind: ChannelKind::Global, channel, payload: Payload::Small(b"x") };
+        deliver(100, |delivery| {
+            let published = table.publish(message, &Arc::new(Outbox::new(0)), delivery);
+            (published, delivery.forward)
+        })
+    }
+
+    fn channels(table: &Subscriptions) -> usize {
+        let (mut place, mut found) = (Some(ListPlace::default()), 0);
+        while let Some(next) = place {
+            place = table.for_each_channel(ChannelKind::Global, next, 100, |_| found += 1);
+        }
+        found
+    }
+
+    #[test]
+    fn counts_are_those_of_all_instances_or_of_this_one_and_peers_get_it_either_way() {
+        let keys = HashKeys::new([1, 2]);
+        let all = table(Subscriptions::new(keys));
+        assert_eq!(published(&all, b"a"), (Published::Delivered(6), 1));
+        assert_eq!(published(&all, b"pq"), (Published::Delivered(6), 1));
+        assert_eq!(all.all_subscribers(ChannelKind::Global, b"a"), 6);
+        assert_eq!((channels(&all), all.count_patterns_of_all(0).0), (2, 2));
+        let own = table(Subscriptions::new(keys).with_own_counts());
+        assert_eq!(published(&own, b"a"), (Published::Delivered(1), 1));
+        assert_eq!(published(&own, b"pq"), (Published::Delivered(1), 1));
+        assert_eq!(published(&own, b"only there"), (Published::Delivered(0), 1));
+        assert_eq!(own.all_subscribers(ChannelKind::Global, b"a"), 1);
+        assert_eq!((channels(&own), own.count_patterns_of_all(0).0), (1, 1));
+        own.set_wanted(&Wanted::new(Kind::Channel, b"a"), 0, None);
+        assert_eq!(published(&own, b"a"), (Published::Delivered(1), 0));
     }
 }

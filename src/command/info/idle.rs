@@ -1,4 +1,4 @@
-//! INFO persistence, replication and cluster: of a server that stores nothing, has no replicas and is alone.
+//! INFO persistence and replication: of a server that stores nothing and has no replicas.
 //!
 //! Owns their fields.
 
@@ -66,9 +66,4 @@ fn backlog_size(view: &View<'_>) -> String {
 
 pub(super) fn replication(text: &mut String, view: &View<'_>) {
     fields(text, REPLICATION, view);
-}
-
-pub(super) fn cluster(text: &mut String, view: &View<'_>) {
-    const CLUSTER: &Fields = &[("cluster_enabled", Fixed("0"))];
-    fields(text, CLUSTER, view);
 }

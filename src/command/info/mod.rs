@@ -4,6 +4,7 @@
 //! Names and order are Redis 7.2's, since monitoring reads them. What does not exist here has the value that it has in
 //! an idle Redis; nothing is invented.
 
+mod cluster;
 mod idle;
 pub(super) mod memory;
 mod presence;
@@ -62,7 +63,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "Commandstats", by_default: false, write: stats::commands },
     Section { name: "Errorstats", by_default: true, write: stats::errors },
     Section { name: "Latencystats", by_default: false, write: stats::latencies },
-    Section { name: "Cluster", by_default: true, write: idle::cluster },
+    Section { name: "Cluster", by_default: true, write: cluster::section },
     Section { name: "Keyspace", by_default: true, write: |_, _| () },
     Section { name: "Presence", by_default: true, write: presence::section },
 ];

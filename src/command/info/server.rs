@@ -18,7 +18,7 @@ const SERVER: &Fields = &[
     ("redis_git_sha1", Fixed("00000000")),
     ("redis_git_dirty", Fixed("0")),
     ("redis_build_id", Text(|_| config::build_id())),
-    ("redis_mode", Fixed("standalone")),
+    ("redis_mode", Text(|view| view.config.face.mode().to_owned())),
     ("os", Text(|view| view.broker.identity.system.clone())),
     ("arch_bits", Number(|_| u64::from(usize::BITS))),
     ("monotonic_clock", Fixed("POSIX clock_gettime")),

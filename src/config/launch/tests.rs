@@ -133,9 +133,8 @@ fn a_warning_says_what_an_operator_misses() {
         notices.iter().filter(|notice| notice.is_warning()).map(Notice::to_string).collect()
     };
     for (line, begin) in [
-        (&["--cluster-enabled", "yes"][..], "'cluster-enabled yes' is not done: This server stands alone"),
         (
-            &["--replicaof", "10.0.0.1", "6379"],
+            &["--replicaof", "10.0.0.1", "6379"][..],
             "'replicaof 10.0.0.1 6379' is not done: This server follows no",
         ),
         (&["--slaveof", "10.0.0.1 6379"], "'replicaof 10.0.0.1 6379' is not done"),
@@ -145,8 +144,7 @@ fn a_warning_says_what_an_operator_misses() {
         assert!(warnings.len() == 1 && warnings[0].starts_with(begin), "{warnings:?}");
     }
     for line in [
-        &["--cluster-enabled", "no"][..],
-        &["--replicaof", "no", "one"],
+        &["--replicaof", "no", "one"][..],
         &["--appendonly", "yes", "--save", "60 1"],
         // Debian's unit has the second, its file the first.
         &["--daemonize", "yes", "--daemonize", "no"],

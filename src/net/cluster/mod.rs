@@ -23,7 +23,7 @@ use crate::broker::peers::{Inbox, Link, Network, Sent};
 use crate::config::Config;
 use crate::crdt::{NodeId, Owner};
 use crate::link::handshake::VERSIONS;
-use crate::link::{Event, Frame, Me, Secrets, Settings};
+use crate::link::{ClientAddress, Event, Frame, Me, Secrets, Settings};
 use crate::membership;
 use crate::time::Now;
 pub(super) use places::Places;
@@ -192,12 +192,20 @@ impl peer::Cluster for Shared {
     }
 
     fn me(&self) -> Me {
-        let cluster = &self.broker.config().cluster;
+        let config = self.broker.config();
+        let (cluster, face) = (&config.cluster, &config.face);
+        let port =
+            |announced: u16, own: Option<u16>| if announced == 0 { own.unwrap_or(0) } else { announced };
         Me {
             owner: self.broker.interest.owner(),
             cluster: cluster.name.clone(),
             features: 0,
             message_max: cluster.message_max as u64,
+            clients: ClientAddress {
+                ip: cluster.announce_ip.parse().ok(),
+                port: port(face.announce_port, config.port),
+                tls_port: port(face.announce_tls_port, config.tls.port),
+            },
         }
     }
 

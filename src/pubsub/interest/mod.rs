@@ -127,6 +127,12 @@ impl Interest {
         self.counts
     }
 
+    /// Changes of what is wanted here that a peer has not acknowledged; nothing without a link to it.
+    pub fn lag(&self, peer: NodeId) -> Option<u64> {
+        let version = self.replica.log(self.replica.me()).map_or(0, |log| log.version());
+        Some(version.saturating_sub(self.known.acknowledged_by(peer)?))
+    }
+
     /// The number of a node's bit, if it is known and has one.
     pub fn bit(&self, node: NodeId) -> Option<u32> {
         self.known.bit_of(node)

@@ -214,6 +214,11 @@ impl Known {
         }
     }
 
+    /// What a peer has acknowledged, if there is a link to it.
+    pub(super) fn acknowledged_by(&self, peer: NodeId) -> Option<u64> {
+        self.links.get(&peer).map(|link| link.acknowledged)
+    }
+
     /// Peers that have not acknowledged this version are not waited for until they do.
     pub(super) fn excuse(&mut self, version: u64) {
         for link in self.links.values_mut().filter(|link| link.acknowledged < version) {

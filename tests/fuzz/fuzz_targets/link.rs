@@ -8,7 +8,7 @@
 
 use hereabouts::crdt::{Incarnation, NodeId, Owner};
 use hereabouts::link::handshake::VERSIONS;
-use hereabouts::link::{Connection, Failure, Hello, LinkKind, Me, Secrets};
+use hereabouts::link::{ClientAddress, Connection, Failure, Hello, LinkKind, Me, Secrets};
 use hereabouts::time::Now;
 use libfuzzer_sys::fuzz_target;
 
@@ -45,7 +45,7 @@ fn receive<'i>(
 
 fn me(node: u64) -> Me {
     let owner = Owner { node: NodeId(node), incarnation: Incarnation(1) };
-    Me { owner, cluster: b"fuzz".to_vec(), features: 0, message_max: 1 << 25 }
+    Me { owner, cluster: b"fuzz".to_vec(), features: 0, message_max: 1 << 25, clients: ClientAddress::default() }
 }
 
 fn stranger() -> Connection {

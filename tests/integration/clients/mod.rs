@@ -22,6 +22,9 @@ mod redis_benchmark;
 // redis-py, ioredis, node-redis, redis-rs, fred.
 mod libraries;
 
+// The classes that redis-py, ioredis and node-redis have for Redis Cluster.
+mod cluster;
+
 // The tests that redis-py and redis-rs come with.
 mod their_tests;
 

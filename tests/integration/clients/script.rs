@@ -17,27 +17,44 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs a script with this Python, if there is one; `words` are its first arguments.
 #[track_caller]
-pub(super) fn run_python(python: Option<PathBuf>, script: &str, words: &[&str], protocol: &str) {
-    let Some(python) = python else { return };
-    let mut command = Command::new(python);
-    // Nothing is to be left beside the scripts.
-    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(scripts().join(script)).args(words);
-    run_script(&mut command, protocol);
+pub(super) fn run_python(interpreter: Option<PathBuf>, script: &str, words: &[&str], protocol: &str) {
+    if let Some(mut command) = python_script(interpreter, script, words) {
+        run_script(&mut command, protocol);
+    }
 }
 
 /// Runs a script with Node and the libraries in this directory, if there are any; `words` are its first arguments.
 #[track_caller]
 pub(super) fn run_node(modules: Option<PathBuf>, script: &str, words: &[&str], protocol: &str) {
-    let Some(modules) = modules else { return };
+    if let Some(mut command) = node(modules, script, words) {
+        run_script(&mut command, protocol);
+    }
+}
+
+/// A script with this Python, if there is one; `words` are its first arguments.
+pub(super) fn python_script(interpreter: Option<PathBuf>, script: &str, words: &[&str]) -> Option<Command> {
+    let mut command = Command::new(interpreter?);
+    // Nothing is to be left beside the scripts.
+    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(scripts().join(script)).args(words);
+    Some(command)
+}
+
+/// A script with Node and the libraries in this directory, if there are any; `words` are its first arguments.
+pub(super) fn node(modules: Option<PathBuf>, script: &str, words: &[&str]) -> Option<Command> {
     let mut command = Command::new("node");
-    command.env("NODE_PATH", modules).arg(scripts().join(script)).args(words);
-    run_script(&mut command, protocol);
+    command.env("NODE_PATH", modules?).arg(scripts().join(script)).args(words);
+    Some(command)
 }
 
 /// Runs a script against a server of its own; the arguments that follow are the port and the protocol.
 #[track_caller]
 pub(super) fn run_script(command: &mut Command, protocol: &str) {
-    let mut server = Server::start_restartable();
+    run_script_against(Server::start_restartable(), command, protocol);
+}
+
+/// The same against this server, which must be a [restartable](Server::start_restartable) one if the script has it restarted.
+#[track_caller]
+pub(super) fn run_script_against(mut server: Server, command: &mut Command, protocol: &str) {
     command.args([&server.port.to_string(), protocol]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().expect("start the script");

@@ -1,5 +1,6 @@
 //! Several processes that are one broker: messages, counts and presence cross, and what happens when one of them dies.
 
+mod face;
 mod lives;
 mod messages;
 mod start;
@@ -37,6 +38,11 @@ impl Instances {
             }
         }
         instances
+    }
+
+    /// One of them, which ends when the caller has done with it. The others stay.
+    pub(crate) fn take(&mut self, at: usize) -> Server {
+        self.servers.remove(at)
     }
 
     /// Starts one that has this node id.
