@@ -58,7 +58,7 @@ fn what_one_client_publishes_stays_in_order_over_all_channels() {
         let channel = |number: usize| ["a", "a", "a", "b", "c"][number % 5];
         let payload = |number: usize| {
             // Some are larger than a frame, and wait for each other's pieces.
-            let filler = if number % 97 == 0 { 200_000 } else { number % 50 };
+            let filler = if number.is_multiple_of(97) { 200_000 } else { number % 50 };
             format!("{number}-{}", "x".repeat(filler))
         };
         let mut publisher = instances[1].client();
