@@ -33,8 +33,7 @@ fn three_instances_with_two_hundred_clients_lose_nothing() {
             break;
         }
     }
-    let losses = load.finish();
-    println!("{} messages received", losses.received);
+    let losses = load.finish(&instances);
     assert_eq!(losses.count(), 0);
     for instance in instances.alive() {
         assert_eq!(instances.lost(instance), 0, "instance {instance} counts losses");
@@ -113,5 +112,5 @@ fn each_is_stopped_and_started_in_turn_and_those_that_stay_lose_nothing() {
     }
     load.checkpoint_of_all();
     instances.assert_nobody_was_called_down();
-    load.finish();
+    load.finish(&instances);
 }

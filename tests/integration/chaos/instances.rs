@@ -27,6 +27,8 @@ pub(crate) struct Instances {
     pub(crate) addresses: Addresses,
     /// Those that have ended, for their logs.
     ended: Vec<Server>,
+    /// What they had counted of subscriptions confirmed early.
+    ended_unheard: u64,
 }
 
 struct Instance {
@@ -110,6 +112,7 @@ impl Instances {
             flags,
             addresses: Addresses::new(vec![None; count]),
             ended: Vec::new(),
+            ended_unheard: 0,
         }
     }
 
@@ -238,6 +241,7 @@ impl Instances {
     /// Clients do not look for it any more.
     fn remove(&mut self, number: usize) -> Server {
         self.addresses.set(number, None);
+        self.ended_unheard += self.unheard(number);
         self.list[number].server.take().expect("an instance that is up")
     }
 
@@ -346,6 +350,13 @@ impl Instances {
     /// All that was lost where a counter must know, a counter knows.
     #[track_caller]
     pub(crate) fn assert_counted(&self, losses: &Losses) {
+        let alive = self.alive().into_iter().map(|instance| self.unheard(instance));
+        let unheard = self.ended_unheard + alive.sum::<u64>();
+        assert!(
+            losses.unheard.len() as u64 <= unheard,
+            "heard late: {:?}, and {unheard} are known",
+            losses.unheard
+        );
         for to in self.alive() {
             let known = self.report(to, "lost");
             for from in 0..self.count() {

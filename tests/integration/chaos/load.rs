@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::history::{History, Interest, Kind, Target};
+use super::instances::Instances;
 use super::runtime;
 use super::verdict::{Losses, judge};
 use crate::support::{DEADLINE, Value, encode, eventually};
@@ -209,7 +210,7 @@ impl Load {
 
     /// Ends all, when the last messages have arrived, and judges. Fails with what is wrong.
     #[track_caller]
-    pub(crate) fn finish(self) -> Losses {
+    pub(crate) fn finish(self, instances: &Instances) -> Losses {
         let Load { history, stage, publishers, subscribers, .. } = self;
         stage.send_replace(Stage::Draining);
         runtime().block_on(async {
@@ -230,7 +231,11 @@ impl Load {
         });
         let history = history.lock();
         match judge(&history) {
-            Ok(losses) => losses,
+            Ok(losses) => {
+                println!("{} messages received, {} lost", losses.received, losses.count());
+                instances.assert_counted(&losses);
+                losses
+            }
             Err(wrong) => {
                 let faults = history.faults.iter();
                 let faults: Vec<_> = faults.map(|fault| (&fault.what, fault.from, fault.to)).collect();

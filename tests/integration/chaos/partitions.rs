@@ -41,7 +41,7 @@ fn part_and_heal(instances: &Instances, cut: impl Fn(bool)) {
     load.checkpoint_of_all();
     load.end_fault(fault);
     load.checkpoint_of_all();
-    load.finish();
+    load.finish(instances);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn one_that_hears_nothing_although_it_is_heard_comes_back() {
     load.checkpoint_of_all();
     load.end_fault(fault);
     load.checkpoint_of_all();
-    load.finish();
+    load.finish(&instances);
 }
 
 /// On the machines where it is allowed; where not, that is said.

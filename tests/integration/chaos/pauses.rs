@@ -27,7 +27,7 @@ fn one_that_stands_still_for_a_second_is_not_called_down_and_nothing_is_lost() {
         instances.resume(number);
     }
     load.checkpoint_of_all();
-    assert_eq!(load.finish().count(), 0);
+    assert_eq!(load.finish(&instances).count(), 0);
     instances.assert_nobody_was_called_down();
 }
 
@@ -52,7 +52,7 @@ fn one_that_stands_still_until_it_is_called_down_comes_back() {
     load.checkpoint_of_all();
     load.end_fault(fault);
     load.checkpoint_of_all();
-    load.finish();
+    load.finish(&instances);
     // It was paused itself, and accuses nobody.
     instances.assert_log_has_no(1, "is down");
 }

@@ -15,6 +15,8 @@ use super::history::{History, MessageId, Moment, Publication, Session};
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
     pub(crate) received: usize,
+    /// Sessions, and instances that seem to have heard late of their subscriptions.
+    pub(crate) unheard: BTreeSet<(usize, usize)>,
     /// Messages that an instance lost on their way from another one, by these two, and by whether a counter must know.
     between: BTreeMap<(usize, usize), (BTreeSet<MessageId>, BTreeSet<MessageId>)>,
 }
@@ -45,7 +47,7 @@ pub(crate) fn judge(history: &History) -> Result<Losses, Vec<String>> {
         );
         let mut say = |what: String| wrong.push(format!("{who}: {what}"));
         check_receipts(history, session, &mut say);
-        check_losses(history, session, &mut losses, &mut say);
+        check_losses(history, number, &mut losses, &mut say);
         losses.received += session.received.len();
     }
     check_one_order(history, &mut wrong);
@@ -81,9 +83,15 @@ fn find(history: &History, message: MessageId) -> Option<&Publication> {
 }
 
 /// All that was published after the confirmation has come, or is excused.
-fn check_losses(history: &History, session: &Session, losses: &mut Losses, say: &mut impl FnMut(String)) {
+fn check_losses(history: &History, number: usize, losses: &mut Losses, say: &mut impl FnMut(String)) {
+    let session = &history.sessions[number];
     let received: HashMap<MessageId, Moment> =
         session.received.iter().map(|receipt| (receipt.message, receipt.at)).collect();
+    let mut heard: HashMap<usize, Moment> = HashMap::new();
+    for receipt in &session.received {
+        let publisher = history.publishers.get(receipt.message.publisher);
+        publisher.map(|publisher| heard.entry(publisher.instance).or_insert(receipt.at));
+    }
     for (id, publisher) in history.publishers.iter().enumerate() {
         let path = (publisher.instance, session.instance);
         // When the next of this publisher's later messages came, walking from the last to the first: order makes it the least.
@@ -106,6 +114,7 @@ fn check_losses(history: &History, session: &Session, losses: &mut Losses, say: 
                     && fault.to.is_none_or(|to| publication.sent < to)
                     && behind.is_none_or(|behind| behind > fault.from)
             });
+            let is_unheard = path.0 != path.1 && heard.get(&path.0).is_some_and(|at| publication.sent < *at);
             match faults.next() {
                 Some(fault) => {
                     let (counted, others) = losses.between.entry(path).or_default();
@@ -113,6 +122,7 @@ fn check_losses(history: &History, session: &Session, losses: &mut Losses, say: 
                     let is_counted = fault.is_counted && faults.all(|fault| fault.is_counted);
                     if is_counted { counted } else { others }.insert(message);
                 }
+                None if is_unheard => drop(losses.unheard.insert((number, path.0))),
                 None => say(format!("lost {message:?} from instance {}", publisher.instance)),
             }
         }

@@ -64,6 +64,23 @@ fn all_is_right_when_all_came() {
 }
 
 #[test]
+fn confirmed_before_all_had_heard() {
+    let mut story = Story::new();
+    let (here, elsewhere) = (story.subscriber(0), story.subscriber(1));
+    let numbers = [story.publish(), story.publish(), story.publish()];
+    story.receive(here, &numbers);
+    story.receive(elsewhere, &numbers[1..]);
+    let losses = story.right();
+    assert_eq!((losses.count(), losses.unheard.into_iter().collect::<Vec<_>>()), (0, vec![(elsewhere, 0)]));
+    // Who is at the same instance has been heard.
+    let mut story = Story::new();
+    let here = story.subscriber(0);
+    let numbers = [story.publish(), story.publish()];
+    story.receive(here, &numbers[1..]);
+    story.wrong("lost");
+}
+
+#[test]
 fn twice() {
     let mut story = Story::new();
     let session = story.subscriber(1);
