@@ -6,8 +6,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use hereabouts::broker::subscriptions::Subscriptions;
 use hereabouts::crdt::{Incarnation, NodeId, Owner};
@@ -40,64 +43,77 @@ fn main() {
     let number = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let channels: u64 =
         number.map_or(100_000, |number| number.parse().expect("the number of channels is none"));
-    let mut pair = Pair {
-        here: Subscriptions::new(KEYS),
-        there: Subscriptions::new(KEYS),
+    let mut table = Table {
+        subscriptions: Subscriptions::new(KEYS),
         outbox: Arc::new(Outbox::new(1)),
         subscribed: Subscribed::default(),
-        one: machine(1, 2),
-        two: machine(2, 1),
-        now_ms: 0,
     };
-    // What it takes only while it happens is there already when it happens again.
-    pair.grow(0..channels);
-    let [subscribed, kept, known] =
-        pair.grow(channels..2 * channels).map(|more| more as f64 / channels as f64);
+    let (mut alone, mut pair) = (machine(3, 4), Pair::new());
+    let subscribed = bytes_of_each(channels, |numbers| table.subscribe(numbers));
+    let kept = bytes_of_each(channels, |numbers| table.keep(numbers, &mut alone, 0));
+    let kept_and_known = bytes_of_each(channels, |numbers| {
+        table.keep(numbers.clone(), &mut pair.one, pair.now_ms);
+        pair.tell(&table.subscriptions);
+        let last = name(numbers.end - 1);
+        assert_eq!(pair.there.all_subscribers(ChannelKind::Global, last.as_bytes()), 1);
+    });
+    let known = kept_and_known - kept;
     println!("{channels} channels like {:?}, bytes of each:", name(channels - 1));
     println!("  subscribed to                      {subscribed:>7.1}");
     println!("  and kept for peers                 {kept:>7.1}");
     println!("  known of a peer, and in the table  {known:>7.1}");
 }
 
-/// Two instances: clients are subscribed at the first, and the second hears of it.
-struct Pair {
-    here: Subscriptions,
-    there: Subscriptions,
+/// What a step takes for each further channel: when it is done for the second time, what it needs only for a while is there.
+fn bytes_of_each(channels: u64, mut step: impl FnMut(Range<u64>)) -> f64 {
+    step(0..channels);
+    let before = resident();
+    step(channels..2 * channels);
+    (resident() - before) as f64 / channels as f64
+}
+
+/// Where a client is subscribed.
+struct Table {
+    subscriptions: Subscriptions,
     outbox: Arc<Outbox>,
     subscribed: Subscribed,
+}
+
+impl Table {
+    fn subscribe(&mut self, numbers: Range<u64>) {
+        for channel in numbers.map(name) {
+            let Table { subscriptions, outbox, subscribed } = self;
+            subscriptions.subscribe(Kind::Channel, channel.as_bytes(), outbox, subscribed, |_| ());
+        }
+    }
+
+    fn keep(&self, numbers: Range<u64>, machine: &mut Interest, now_ms: u64) {
+        for channel in numbers.map(name) {
+            let (what, count) = self.subscriptions.local(Kind::Channel, channel.as_bytes()).unwrap();
+            machine.set_subscribers(now_ms, &what, count);
+        }
+    }
+}
+
+/// Two instances that are linked, and the table of the second one.
+struct Pair {
     one: Interest,
     two: Interest,
+    there: Subscriptions,
     now_ms: u64,
 }
 
 impl Pair {
-    /// Subscribes to more channels. Returns the bytes that each step took.
-    fn grow(&mut self, numbers: Range<u64>) -> [i64; 3] {
-        let at_first = resident();
-        for number in numbers.clone() {
-            let channel = name(number);
-            self.here.subscribe(
-                Kind::Channel,
-                channel.as_bytes(),
-                &self.outbox,
-                &mut self.subscribed,
-                |_| (),
-            );
-        }
-        let subscribed = resident();
-        for number in numbers.clone() {
-            let (what, count) = self.here.local(Kind::Channel, name(number).as_bytes()).unwrap();
-            self.one.set_subscribers(self.now_ms, &what, count);
-        }
-        let kept = resident();
+    fn new() -> Self {
+        Pair { one: machine(1, 2), two: machine(2, 1), there: Subscriptions::new(KEYS), now_ms: 0 }
+    }
+
+    fn tell(&mut self, here: &Subscriptions) {
         for _ in 0..200 {
             self.now_ms += 10;
-            pass(&mut self.one, NodeId(1), &mut self.two, NodeId(2), self.now_ms, &self.here);
+            pass(&mut self.one, NodeId(1), &mut self.two, NodeId(2), self.now_ms, here);
             pass(&mut self.two, NodeId(2), &mut self.one, NodeId(1), self.now_ms, &self.there);
         }
-        let last = name(numbers.end - 1);
-        assert_eq!(self.there.all_subscribers(ChannelKind::Global, last.as_bytes()), 1);
-        [subscribed - at_first, kept - subscribed, resident() - kept]
     }
 }
 
@@ -129,8 +145,13 @@ fn pass(
     }
 }
 
-/// Resident bytes of this process.
+/// Resident bytes of this process, when the allocator has given back what is free: it does so a while later (a second), and when
+/// something else is freed.
 fn resident() -> i64 {
+    for _ in 0..15 {
+        thread::sleep(Duration::from_millis(100));
+        drop(black_box(vec![1_u8; 1 << 20]));
+    }
     let text = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<i64>().unwrap() * 1024

@@ -51,20 +51,20 @@ impl Broker {
     /// Removes as many as one turn may; true if none is left.
     fn remove_some(&self, now: Now, listener: &Listener, subscribed: &mut Subscribed) -> bool {
         let mut budget = UNSUBSCRIBE_BUDGET;
-        let (mut reserved, mut gone) = (Vec::new(), Vec::new());
+        let mut name = Vec::new();
         for kind in Kind::ALL {
             for id in subscribed.some(kind, budget) {
-                reserved.clear();
-                gone.clear();
-                self.subscriptions.unsubscribe_id(kind, id, subscribed, |name| {
-                    if kind == Kind::Channel && Reserved::of(name).is_some() {
-                        reserved.extend_from_slice(name);
-                    } else if self.interest.is_enabled() {
-                        gone.extend_from_slice(name);
+                name.clear();
+                self.subscriptions.unsubscribe_id(kind, id, subscribed, |shown| {
+                    let is_reserved = kind == Kind::Channel && Reserved::of(shown).is_some();
+                    if is_reserved || self.interest.is_enabled() {
+                        name.extend_from_slice(shown);
                     }
                 });
-                self.interest.note(&self.subscriptions, now, kind, &gone);
-                listener.ended(self, now, &reserved, Detach::Quiet);
+                self.interest.note(&self.subscriptions, now, kind, &name);
+                if kind == Kind::Channel {
+                    listener.ended(self, now, &name, Detach::Quiet);
+                }
                 budget -= 1;
             }
         }

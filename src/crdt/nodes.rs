@@ -286,7 +286,7 @@ impl<K: Key, V: Value> Replica<K, V> {
         for at in self.nodes.values_mut().filter_map(|node| node.down_since.as_mut()) {
             *at = at.saturating_add_unsigned(lag_ms);
         }
-        self.seeds_until += lag_ms;
+        self.seeds.values_mut().for_each(|until| *until += lag_ms);
         self.incoming.handle_lag(lag_ms);
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the records, the peers that there are links to, and what membership has said. Must not know what entries mean,
 //! sockets, or how membership finds out. Start with [`Replica`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::incoming::Incoming;
 use super::log::{Entries, Key, Log, Value};
@@ -144,8 +144,7 @@ pub struct Replica<K, V> {
     /// Full digests taken so far.
     pub(super) digests: u64,
     /// Seeds that were not met, and until when they are waited for.
-    pub(super) seeds: BTreeSet<u64>,
-    pub(super) seeds_until: u64,
+    pub(super) seeds: BTreeMap<u64, u64>,
     pub(super) incoming: Incoming<K, V>,
     /// Own changes up to this version have been sent.
     pub(super) sent: u64,
@@ -180,8 +179,7 @@ impl<K: Key, V: Value> Replica<K, V> {
             forgotten: BTreeMap::new(),
             forgetting: VecDeque::new(),
             digests: 0,
-            seeds: BTreeSet::new(),
-            seeds_until: now_ms + settings.forget_after_ms,
+            seeds: BTreeMap::new(),
             incoming: Incoming::default(),
             sent: 0,
             transfers: 0,

@@ -37,10 +37,11 @@ impl Said {
 }
 
 impl<K: Key, V: Value> Replica<K, V> {
-    /// This instance is to be connected to a seed, named by any number, that it has not met: for one forget-after no round is
-    /// over before [`seed_met`](Self::seed_met). Who starts cut off from the others knows of none of them.
-    pub fn expect_seed(&mut self, seed: u64) {
-        self.seeds.insert(seed);
+    /// This instance is to be connected to a seed, named by any number, that it has not met, or that has said that it leaves:
+    /// for one forget-after no round is over before [`seed_met`](Self::seed_met). Who starts cut off from the others knows of
+    /// none of them, nor they of it.
+    pub fn expect_seed(&mut self, now_ms: u64, seed: u64) {
+        self.seeds.insert(seed, now_ms + self.settings.forget_after_ms);
     }
 
     /// The seed has turned out to be an instance, which membership knows from now on, or this instance itself.
@@ -58,7 +59,7 @@ impl<K: Key, V: Value> Replica<K, V> {
     /// that it holds at least what was held here then, and nothing that is not held here by now. Never for a
     /// round of a former incarnation of this instance.
     pub fn round_is_over(&self, round: &Round, now_ms: u64) -> bool {
-        let seeds_met = self.seeds.is_empty() || now_ms >= self.seeds_until;
+        let seeds_met = self.seeds.values().all(|until| now_ms >= *until);
         let others = || self.nodes.iter().filter(|(node, known)| self.is_awaited(now_ms, **node, known));
         // Whoever left after it has told of something is not waited for, but what it told is.
         let arriving = self.records.values().any(|record| record.merging.is_some() || record.pull.is_some());

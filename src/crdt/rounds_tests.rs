@@ -176,8 +176,8 @@ fn after_a_renewal_everything_begins_anew() {
 #[test]
 fn a_seed_that_was_not_met_is_waited_for_as_long_as_an_instance_is_remembered() {
     let mut replica = replica();
-    replica.expect_seed(7);
-    replica.expect_seed(8);
+    replica.expect_seed(0, 7);
+    replica.expect_seed(0, 8);
     let round = replica.begin_round();
     assert!(!replica.round_is_over(&round, FORGET_AFTER - 1));
     assert!(replica.round_is_over(&round, FORGET_AFTER));
@@ -185,6 +185,10 @@ fn a_seed_that_was_not_met_is_waited_for_as_long_as_an_instance_is_remembered() 
     assert!(!replica.round_is_over(&round, 0));
     replica.seed_met(8);
     assert!(replica.round_is_over(&round, 0));
+    // It leaves, and may come back as somebody else.
+    replica.expect_seed(9, 8);
+    assert!(!replica.round_is_over(&round, FORGET_AFTER + 8));
+    assert!(replica.round_is_over(&round, FORGET_AFTER + 9));
 }
 
 #[test]

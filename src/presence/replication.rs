@@ -85,8 +85,8 @@ impl Presence {
     }
 
     /// This instance is to be connected to a seed that it has not met: nothing is dropped before, for some time.
-    pub fn expect_seed(&mut self, seed: u64) {
-        self.replica.expect_seed(seed);
+    pub fn expect_seed(&mut self, now: Now, seed: u64) {
+        self.replica.expect_seed(now.monotonic_ms(), seed);
     }
 
     /// The seed has turned out to be an instance that membership knows.

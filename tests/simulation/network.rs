@@ -33,7 +33,9 @@ pub(crate) trait Machine {
     fn node_left(&mut self, now: Now, node: NodeId, incarnation: Incarnation);
     fn poll_message(&mut self) -> Option<(NodeId, Vec<u8>)>;
     fn next_part(&mut self, peer: NodeId) -> Option<Vec<u8>>;
-    /// An instance that it was to be connected to from the start has been met.
+    /// An instance that it is to be connected to has said that it leaves.
+    fn expect_seed(&mut self, now: Now, seed: u64);
+    /// An instance that it is to be connected to has been met.
     fn seed_met(&mut self, seed: u64);
 }
 
@@ -426,6 +428,7 @@ impl<M: Machine, T> Network<M, T> {
             belief.down_since = self.now;
             if let Some(machine) = &mut self.instances[other].machine {
                 machine.node_left(clocks, node, incarnation);
+                machine.expect_seed(clocks, index as u64);
             }
         }
     }

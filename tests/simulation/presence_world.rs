@@ -259,7 +259,7 @@ impl World {
         let mut machine = Presence::new(me, life, settings, keys, now);
         (0..self.net.instances.len())
             .filter(|seed| *seed != index)
-            .for_each(|seed| machine.expect_seed(seed as u64));
+            .for_each(|seed| machine.expect_seed(now, seed as u64));
         self.net.instances[index].machine = Some(machine);
         self.views[index] = View::default();
         self.net.tell(|| format!("{index} starts as {me:?}"));
@@ -405,6 +405,10 @@ impl Machine for Presence {
 
     fn next_part(&mut self, peer: NodeId) -> Option<Vec<u8>> {
         Presence::next_part(self, peer)
+    }
+
+    fn expect_seed(&mut self, now: Now, seed: u64) {
+        Presence::expect_seed(self, now, seed);
     }
 
     fn seed_met(&mut self, seed: u64) {

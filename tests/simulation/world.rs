@@ -176,7 +176,7 @@ impl World {
         let mut replica = Replica::new(me, settings, keys(), 0);
         (0..instance.beliefs.len())
             .filter(|other| *other != index)
-            .for_each(|seed| replica.expect_seed(seed as u64));
+            .for_each(|seed| replica.expect_seed(0, seed as u64));
         instance.replica = Some(replica);
         instance.life += 1;
         instance.started = self.now;

@@ -125,6 +125,10 @@ impl Known {
         let (owner, life) = self.lives.iter_mut().find(|(_, life)| life.bit.is_none() && life.current)?;
         life.bit = Some(bit);
         self.taken |= 1 << bit;
+        // Until what it wants is in the table, it gets everything, and is told nothing else.
+        if let Some(link) = self.links.get_mut(&owner.node) {
+            (link.caught_up, link.applied) = (false, 0);
+        }
         Some((*owner, bit))
     }
 
