@@ -1,9 +1,10 @@
 //! A proxy that misbehaves on command, in front of the port at which an instance takes links (TCP) and gossip (UDP).
 //!
 //! Owns the sockets between instances. The instance announces the proxy's address as its own, so that all that others send to
-//! it passes here; it answers datagrams to the address that the asker announces, which is another proxy. Knows no frame.
+//! it passes here. Knows no frame.
 //! Start with [`Proxy::new`], then [`Proxy::set_target`].
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ const CHUNK_BYTES: usize = 16 * 1024;
 const CHUNKS: usize = 32;
 /// What the kernel takes on behalf of the proxy, in bytes.
 const SOCKET_BUFFER_BYTES: usize = 64 * 1024;
+const DATAGRAM_BYTES_MAX: usize = 65_536;
 /// A trickle comes so often.
 const DRIP: Duration = Duration::from_millis(10);
 
@@ -58,7 +60,7 @@ pub(crate) enum Datagrams {
     Forward,
     Delay(Duration),
     Drop,
-    /// Those that come from here.
+    /// Those that come from here, and the answers to them.
     DropFrom(SocketAddr),
 }
 
@@ -261,31 +263,60 @@ async fn write(
     to.shutdown().await
 }
 
+/// As a router does that translates addresses: each sender gets a socket towards the instance, by which answers come back.
 async fn pass_datagrams(
     socket: UdpSocket,
     target: watch::Receiver<Option<SocketAddr>>,
     mode: watch::Receiver<Datagrams>,
 ) {
     let socket = Arc::new(socket);
-    let mut buffer = vec![0; 65_536];
+    let mut ways: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
+    // Aborted with this task.
+    let mut answers = JoinSet::new();
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        // On Linux the next datagram tells that the one before was refused.
+        // On Linux the next call tells that a datagram before was refused.
         let Ok((count, from)) = socket.recv_from(&mut buffer).await else { continue };
-        let (Some(target), mode) = (*target.borrow(), *mode.borrow()) else { continue };
-        match mode {
-            Datagrams::Drop => {}
-            Datagrams::DropFrom(address) if from == address => {}
-            Datagrams::Forward | Datagrams::DropFrom(_) => {
-                drop(socket.send_to(&buffer[..count], target).await);
-            }
-            Datagrams::Delay(delay) => {
-                let (socket, datagram) = (socket.clone(), buffer[..count].to_vec());
-                tokio::spawn(async move {
-                    sleep(delay).await;
-                    drop(socket.send_to(&datagram, target).await);
-                });
-            }
+        let Some(target) = *target.borrow() else { continue };
+        if !ways.contains_key(&from) {
+            let way = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket"));
+            answers.spawn(pass_answers(way.clone(), socket.clone(), from, mode.clone()));
+            ways.insert(from, way);
         }
+        let mode = *mode.borrow();
+        if mode != Datagrams::DropFrom(from) {
+            pass_datagram(&ways[&from], &buffer[..count], target, mode).await;
+        }
+    }
+}
+
+async fn pass_answers(
+    way: Arc<UdpSocket>,
+    socket: Arc<UdpSocket>,
+    to: SocketAddr,
+    mode: watch::Receiver<Datagrams>,
+) {
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    loop {
+        let Ok((count, _)) = way.recv_from(&mut buffer).await else { continue };
+        let mode = *mode.borrow();
+        if mode != Datagrams::DropFrom(to) {
+            pass_datagram(&socket, &buffer[..count], to, mode).await;
+        }
+    }
+}
+
+async fn pass_datagram(socket: &Arc<UdpSocket>, datagram: &[u8], to: SocketAddr, mode: Datagrams) {
+    match mode {
+        Datagrams::Forward | Datagrams::DropFrom(_) => drop(socket.send_to(datagram, to).await),
+        Datagrams::Delay(delay) => {
+            let (socket, datagram) = (socket.clone(), datagram.to_vec());
+            tokio::spawn(async move {
+                sleep(delay).await;
+                drop(socket.send_to(&datagram, to).await);
+            });
+        }
+        Datagrams::Drop => {}
     }
 }
 

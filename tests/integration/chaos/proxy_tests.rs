@@ -21,10 +21,8 @@ fn echo() -> Proxy {
     let socket = UdpSocket::bind(address).unwrap();
     thread::spawn(move || {
         let mut buffer = [0; 2048];
-        // Each names the address to answer to, as instances do.
-        while let Ok((count, _)) = socket.recv_from(&mut buffer) {
-            let text = std::str::from_utf8(&buffer[..count]).unwrap();
-            socket.send_to(text.as_bytes(), text).unwrap();
+        while let Ok((count, from)) = socket.recv_from(&mut buffer) {
+            socket.send_to(&buffer[..count], from).unwrap();
         }
     });
     let proxy = Proxy::new();
@@ -143,28 +141,32 @@ fn delays_and_trickles() {
 }
 
 #[test]
-fn datagrams_are_forwarded_delayed_and_dropped() {
+fn datagrams_and_their_answers_are_forwarded_delayed_and_dropped() {
     let proxy = echo();
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(DEADLINE)).unwrap();
-    let me = socket.local_addr().unwrap().to_string();
-    let ask = || socket.send_to(me.as_bytes(), proxy.address()).unwrap();
-    let mut buffer = [0; 64];
-    ask();
-    socket.recv_from(&mut buffer).unwrap();
+    let new_socket = || {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        socket
+    };
+    let (socket, other) = (new_socket(), new_socket());
+    let ask = |socket: &UdpSocket, text: &str| {
+        socket.send_to(text.as_bytes(), proxy.address()).unwrap();
+        let mut buffer = [0; 64];
+        let (count, from) = socket.recv_from(&mut buffer).ok()?;
+        assert_eq!((&buffer[..count], from), (text.as_bytes(), proxy.address()));
+        Some(())
+    };
+    assert!(ask(&socket, "one").is_some() && ask(&other, "two").is_some());
     proxy.set_datagrams(Datagrams::Delay(Duration::from_millis(30)));
     let began = Instant::now();
-    ask();
-    socket.recv_from(&mut buffer).unwrap();
-    assert!(began.elapsed() >= Duration::from_millis(30));
-    let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+    assert!(ask(&socket, "three").is_some());
+    assert!(began.elapsed() >= Duration::from_millis(60));
     proxy.set_datagrams(Datagrams::DropFrom(other.local_addr().unwrap()));
-    ask();
-    socket.recv_from(&mut buffer).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    other.send_to(me.as_bytes(), proxy.address()).unwrap();
-    assert!(socket.recv_from(&mut buffer).is_err());
+    assert!(ask(&socket, "four").is_some());
+    for socket in [&socket, &other] {
+        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    }
+    assert!(ask(&other, "five").is_none());
     proxy.set_datagrams(Datagrams::Drop);
-    ask();
-    assert!(socket.recv_from(&mut buffer).is_err());
+    assert!(ask(&socket, "six").is_none());
 }
