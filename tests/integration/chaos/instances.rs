@@ -165,6 +165,10 @@ impl Instances {
         if !peers.is_empty() {
             command.arg("--cluster-peer").args(&peers);
         }
+        if let Some(namespace) = &instance.namespace {
+            // There is no way out of it by which the address could be found.
+            command.args(["--cluster-announce-ip", &namespace.ip().to_string()]);
+        }
         if let Some(proxy) = &instance.proxy {
             command.args(["--cluster-announce-bus-port", &proxy.address().port().to_string()]);
         }

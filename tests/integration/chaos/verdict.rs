@@ -87,10 +87,14 @@ fn check_losses(history: &History, number: usize, losses: &mut Losses, say: &mut
     let session = &history.sessions[number];
     let received: HashMap<MessageId, Moment> =
         session.received.iter().map(|receipt| (receipt.message, receipt.at)).collect();
+    // By instance, when the first was sent of what came from there.
     let mut heard: HashMap<usize, Moment> = HashMap::new();
     for receipt in &session.received {
-        let publisher = history.publishers.get(receipt.message.publisher);
-        publisher.map(|publisher| heard.entry(publisher.instance).or_insert(receipt.at));
+        if let Some(publication) = find(history, receipt.message) {
+            let instance = history.publishers[receipt.message.publisher].instance;
+            let first = heard.entry(instance).or_insert(publication.sent);
+            *first = publication.sent.min(*first);
+        }
     }
     for (id, publisher) in history.publishers.iter().enumerate() {
         let path = (publisher.instance, session.instance);
@@ -114,7 +118,8 @@ fn check_losses(history: &History, number: usize, losses: &mut Losses, say: &mut
                     && fault.to.is_none_or(|to| publication.sent < to)
                     && behind.is_none_or(|behind| behind > fault.from)
             });
-            let is_unheard = path.0 != path.1 && heard.get(&path.0).is_some_and(|at| publication.sent < *at);
+            let is_unheard =
+                path.0 != path.1 && heard.get(&path.0).is_some_and(|first| publication.sent < *first);
             match faults.next() {
                 Some(fault) => {
                     let (counted, others) = losses.between.entry(path).or_default();
@@ -129,25 +134,30 @@ fn check_losses(history: &History, number: usize, losses: &mut Losses, say: &mut
     }
 }
 
-/// All who are subscribed to the same at one instance have received in one order what they have both received.
+/// All who are subscribed to the same at one instance have received in one order what they have both received of a channel.
 fn check_one_order(history: &History, wrong: &mut Vec<String>) {
-    let mut groups: BTreeMap<_, Vec<&Session>> = BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<Vec<MessageId>>> = BTreeMap::new();
     for session in &history.sessions {
-        groups.entry((session.instance, &session.interest)).or_default().push(session);
+        let mut by_target: BTreeMap<_, Vec<MessageId>> = BTreeMap::new();
+        for receipt in &session.received {
+            if let Some(publication) = find(history, receipt.message) {
+                by_target.entry(&publication.target).or_default().push(receipt.message);
+            }
+        }
+        for (target, messages) in by_target {
+            groups.entry((session.instance, session.interest.kind, target)).or_default().push(messages);
+        }
     }
-    for ((instance, interest), sessions) in groups {
-        let Some(longest) = sessions.iter().max_by_key(|session| session.received.len()) else { continue };
-        let places: HashMap<MessageId, usize> =
-            longest.received.iter().enumerate().map(|(place, receipt)| (receipt.message, place)).collect();
-        for session in &sessions {
-            let common = session
-                .received
-                .iter()
-                .filter_map(|receipt| Some((receipt.message, *places.get(&receipt.message)?)));
+    for ((instance, kind, target), orders) in groups {
+        let Some(longest) = orders.iter().max_by_key(|order| order.len()) else { continue };
+        let places: HashMap<&MessageId, usize> =
+            longest.iter().enumerate().map(|(place, message)| (message, place)).collect();
+        for order in &orders {
+            let common = order.iter().filter_map(|message| Some((message, *places.get(message)?)));
             let common: Vec<_> = common.collect();
             if let Some(pair) = common.windows(2).find(|pair| pair[0].1 > pair[1].1) {
                 wrong.push(format!(
-                    "instance {instance}, {interest:?}: one received {:?} before {:?}, and another one behind it",
+                    "instance {instance}, {kind:?} {target:?}: one received {:?} before {:?}, and another one behind it",
                     pair[0].0, pair[1].0
                 ));
             }

@@ -176,6 +176,8 @@ fn lost_in_a_fault_that_is_about_others() {
     for (paths, is_excused) in [(vec![(1, 0), (0, 2)], false), (vec![(0, 1)], true)] {
         let mut story = Story::new();
         let session = story.subscriber(1);
+        let number = story.publish();
+        story.receive(session, &[number]);
         let fault = story.history.begin_fault("cut", paths, true);
         story.publish();
         story.history.end_fault(fault);
@@ -204,9 +206,10 @@ fn lost_before_or_after_a_fault() {
     // If something has, it was lost before.
     let mut story = Story::new();
     let session = story.subscriber(1);
+    let first = story.publish();
     story.publish();
     let number = story.publish();
-    story.receive(session, &[number]);
+    story.receive(session, &[first, number]);
     let fault = story.history.begin_fault("reset", vec![(0, 1)], false);
     story.history.end_fault(fault);
     story.wrong("lost");
@@ -239,8 +242,8 @@ fn who_is_cut_off_gets_no_more_and_misses_nothing_in_between() {
     assert_eq!(story.right().count(), 0);
     let mut story = Story::new();
     let session = story.subscriber(1);
-    let numbers = [story.publish(), story.publish()];
-    story.receive(session, &numbers[1..]);
+    let numbers = [story.publish(), story.publish(), story.publish()];
+    story.receive(session, &[numbers[0], numbers[2]]);
     story.history.lose_session(session);
     story.wrong("lost");
 }
