@@ -6,6 +6,9 @@
 //! - `HEREABOUTS_CHAOS_SECONDS`: how long the steady load without a fault goes on; 2 by default.
 //! - `HEREABOUTS_CHAOS_TRIALS`: how often somebody subscribes and somebody else publishes; 100 by default.
 //!
+//! The partition of network namespaces needs to be root; where that is not allowed it is skipped, and says so, also in CI. That
+//! `nft` is there CI sees to.
+//!
 //! Start with `instances.rs` (the processes), `load.rs` (the clients), `history.rs` and `verdict.rs` (what must be true).
 
 // The processes.

@@ -87,13 +87,14 @@ fn check_losses(history: &History, number: usize, losses: &mut Losses, say: &mut
     let session = &history.sessions[number];
     let received: HashMap<MessageId, Moment> =
         session.received.iter().map(|receipt| (receipt.message, receipt.at)).collect();
-    // By instance, when the first was sent of what came from there.
+    // By instance, when the first was acknowledged of what came from there: what was sent before may have been handled before.
     let mut heard: HashMap<usize, Moment> = HashMap::new();
     for receipt in &session.received {
         if let Some(publication) = find(history, receipt.message) {
             let instance = history.publishers[receipt.message.publisher].instance;
-            let first = heard.entry(instance).or_insert(publication.sent);
-            *first = publication.sent.min(*first);
+            let acknowledged = publication.acknowledged.unwrap_or(Moment::MAX);
+            let first = heard.entry(instance).or_insert(acknowledged);
+            *first = acknowledged.min(*first);
         }
     }
     for (id, publisher) in history.publishers.iter().enumerate() {
