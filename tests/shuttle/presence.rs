@@ -141,7 +141,7 @@ impl Listener {
     fn subscribe(&mut self, world: &World, channel: &str) {
         let outbox = self.session.outbox().clone();
         let confirm = |_| reply(&outbox, &format!("subscribed {channel}"));
-        assert!(self.session.subscribe(&world.broker, Kind::Channel, channel.as_bytes(), confirm));
+        assert!(self.session.subscribe(&world.broker, NOW, Kind::Channel, channel.as_bytes(), confirm));
         _ = world.act(|broker| self.session.listen(broker, NOW, channel.as_bytes()));
     }
 

@@ -57,8 +57,9 @@ fn map(me: u64, peers: &[Peer]) -> Map {
 }
 
 /// What clients are told of where slots are.
-fn told(map: &Map) -> Vec<(Option<(u16, u16)>, String, IpAddr, u16)> {
-    map.up().map(|node| (node.slots, node.id.clone(), node.ip, map.port(node))).collect()
+fn told(map: &Map) -> Vec<String> {
+    let line = |node: &Node| format!("{:?} {} {}:{}", node.slots, node.id, node.ip, map.port(node));
+    map.up().map(line).collect()
 }
 
 #[test]
