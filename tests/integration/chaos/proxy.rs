@@ -5,6 +5,7 @@
 //! Start with [`Proxy::new`], then [`Proxy::set_target`].
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -278,14 +279,17 @@ async fn pass_datagrams(
         // On Linux the next call tells that a datagram before was refused.
         let Ok((count, from)) = socket.recv_from(&mut buffer).await else { continue };
         let Some(target) = *target.borrow() else { continue };
-        if !ways.contains_key(&from) {
-            let way = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket"));
-            answers.spawn(pass_answers(way.clone(), socket.clone(), from, mode.clone()));
-            ways.insert(from, way);
-        }
+        let way = match ways.entry(from) {
+            Entry::Occupied(way) => way.into_mut(),
+            Entry::Vacant(place) => {
+                let way = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket"));
+                answers.spawn(pass_answers(way.clone(), socket.clone(), from, mode.clone()));
+                place.insert(way)
+            }
+        };
         let mode = *mode.borrow();
         if mode != Datagrams::DropFrom(from) {
-            pass_datagram(&ways[&from], &buffer[..count], target, mode).await;
+            pass_datagram(way, &buffer[..count], target, mode).await;
         }
     }
 }
