@@ -40,7 +40,7 @@ impl Interest {
 }
 
 /// Where something is published.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Target {
     pub(crate) is_shard: bool,
     pub(crate) name: String,

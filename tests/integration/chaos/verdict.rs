@@ -87,13 +87,14 @@ fn check_losses(history: &History, number: usize, losses: &mut Losses, say: &mut
     let session = &history.sessions[number];
     let received: HashMap<MessageId, Moment> =
         session.received.iter().map(|receipt| (receipt.message, receipt.at)).collect();
-    // By instance, when the first was acknowledged of what came from there: what was sent before may have been handled before.
-    let mut heard: HashMap<usize, Moment> = HashMap::new();
+    // By instance and channel, when the first was acknowledged of what came from there: what was sent before may have been handled
+    // before. Not by instance alone: what another subscriber wants, one with a pattern that nobody has heard of gets too.
+    let mut heard: HashMap<_, Moment> = HashMap::new();
     for receipt in &session.received {
         if let Some(publication) = find(history, receipt.message) {
             let instance = history.publishers[receipt.message.publisher].instance;
             let acknowledged = publication.acknowledged.unwrap_or(Moment::MAX);
-            let first = heard.entry(instance).or_insert(acknowledged);
+            let first = heard.entry((instance, &publication.target)).or_insert(acknowledged);
             *first = acknowledged.min(*first);
         }
     }
