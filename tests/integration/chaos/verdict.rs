@@ -120,8 +120,8 @@ fn check_losses(history: &History, number: usize, losses: &mut Losses, say: &mut
                     && fault.to.is_none_or(|to| publication.sent < to)
                     && behind.is_none_or(|behind| behind > fault.from)
             });
-            let is_unheard =
-                path.0 != path.1 && heard.get(&path.0).is_some_and(|first| publication.sent < *first);
+            let is_unheard = path.0 != path.1
+                && heard.get(&(path.0, &publication.target)).is_some_and(|first| publication.sent < *first);
             match faults.next() {
                 Some(fault) => {
                     let (counted, others) = losses.between.entry(path).or_default();
