@@ -67,6 +67,9 @@ mod hostile;
 // The process: where it listens, how it stops, what it survives.
 mod lifecycle;
 
+// Several processes as one cluster, and what is done to them.
+mod chaos;
+
 // Real clients and what they make of our bytes.
 mod clients;
 

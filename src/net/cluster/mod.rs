@@ -92,8 +92,10 @@ pub(super) fn start(
     let now = shared.clock.now();
     (0..config.cluster.peers.len()).for_each(|seed| shared.broker.presence.expect_seed(now, seed as u64));
     let Places { links, gossip, address, alone } = places;
+    // Not the one that is announced: that one is known to whoever has chosen it.
+    let port = gossip.local_addr().map_or(address.port(), |bound| bound.port());
     tracing::info!(
-        port = address.port(),
+        port,
         node = %owner.node,
         "Other instances find this one at {address}, by TCP and UDP"
     );

@@ -10,7 +10,7 @@ mod value;
 pub(crate) use client::{Client, DEADLINE, Socket, encode, message};
 pub(crate) use machine::{Directory, installed, outer_address, raise_descriptor_limit, unavailable};
 pub(crate) use running::Running;
-pub(crate) use server::{Server, free_port, oracle};
+pub(crate) use server::{Server, free_port, oracle, port_in};
 pub(crate) use value::Value;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -108,9 +108,7 @@ impl Server {
     /// Kills the server and starts it again on the same port.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
-        let process = self.process.as_mut().expect("a process of ours");
-        process.kill().expect("kill");
-        process.wait().expect("wait");
+        self.kill();
         let port = self.port;
         eventually("the port is free", || {
             let again = Server::start_at(port);
@@ -144,21 +142,23 @@ impl Server {
     #[track_caller]
     pub(crate) fn run(mut command: Command) -> Server {
         let mut server = Server::spawn(&mut command);
-        let ready = server.wait_for_log(is_ready);
-        server.port = match ready.split("port=").nth(1) {
-            Some(rest) => {
-                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-                digits.parse().expect("the port in the line that says ready")
-            }
+        if !server.wait_until_ready() {
             // Redis does not print it there, and got it as an argument.
-            None => {
-                let arguments: Vec<_> =
-                    command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
-                let flag = arguments.iter().position(|argument| argument == "--port").expect("--port");
-                arguments[flag + 1].parse().unwrap_or(0)
-            }
-        };
+            let arguments: Vec<_> =
+                command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
+            let flag = arguments.iter().position(|argument| argument == "--port").expect("--port");
+            server.port = arguments[flag + 1].parse().unwrap_or(0);
+        }
         server
+    }
+
+    /// Waits until a command that was spawned says that it is ready. Returns whether it has said at which port.
+    #[track_caller]
+    pub(crate) fn wait_until_ready(&mut self) -> bool {
+        let ready = self.wait_for_log(is_ready);
+        let port = port_in(&ready);
+        self.port = port.unwrap_or(self.port);
+        port.is_some()
     }
 
     /// Starts a command without waiting for anything, for servers that should refuse to start.
@@ -182,6 +182,11 @@ impl Server {
     #[track_caller]
     pub(crate) fn speaking(&self, protocol: Protocol) -> Client {
         self.client().speak(protocol)
+    }
+
+    /// Where it listens, if it is not this machine's loopback address.
+    pub(crate) fn set_host(&mut self, host: &str) {
+        host.clone_into(&mut self.host);
     }
 
     pub(crate) fn address(&self) -> (&str, u16) {
@@ -236,6 +241,13 @@ impl Server {
         process.try_wait().expect("wait").is_some()
     }
 
+    /// Ends the process as a crash would.
+    pub(crate) fn kill(&mut self) {
+        let process = self.process.as_mut().expect("a process of ours");
+        process.kill().expect("kill");
+        process.wait().expect("wait");
+    }
+
     /// Waits until the process ends.
     #[track_caller]
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
@@ -269,6 +281,12 @@ impl Drop for Server {
             println!("the server's log: {:#?}", self.log());
         }
     }
+}
+
+/// The port that a line of the log names.
+pub(crate) fn port_in(line: &str) -> Option<u16> {
+    let digits: String = line.split("port=").nth(1)?.chars().take_while(char::is_ascii_digit).collect();
+    Some(digits.parse().expect("a port"))
 }
 
 fn is_ready(line: &str) -> bool {
