@@ -175,7 +175,7 @@ impl Subscriptions {
         }
         // Several messages that wait for their turn must not meet a pattern that comes meanwhile: it was not asked above
         // whether they may go to it together.
-        let cursor = Cursor::among(applies || !several, peers.linked, interested);
+        let cursor = Cursor::among(applies || !several, peers, interested);
         self.begin(message, cursor, publisher, Place { hash, index, shard }, patterns, delivery)
     }
 

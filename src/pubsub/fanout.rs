@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::pattern_table::PatternTable;
 use super::patterns::MatchCursor;
 use super::receivers::Receivers;
-use super::remote::Interested;
+use super::remote::{Interested, Peers};
 use crate::config::OutputLimit;
 use crate::outbox::{Outbox, Pushed};
 use crate::resp::push::{ChannelKind, Frame, FrameBuffer, Payload, Payloads, SHARED_PAYLOAD_BYTES, share};
@@ -74,12 +74,12 @@ pub struct Cursor {
 impl Cursor {
     /// The beginning of a delivery. Without `patterns` those that are subscribed to before it begins do not count either.
     pub fn new(patterns: bool) -> Self {
-        Cursor::among(patterns, 0, Interested::default())
+        Cursor::among(patterns, Peers::default(), Interested::default())
     }
 
-    /// The same, where patterns of the `linked` peers count too, and `interested` are those that get it anyway.
-    pub fn among(patterns: bool, linked: u64, interested: Interested) -> Self {
-        let peers = Forwarding { linked, interested };
+    /// The same, where patterns of `peers` count too, and `interested` are those that get it anyway.
+    pub fn among(patterns: bool, peers: Peers, interested: Interested) -> Self {
+        let peers = Forwarding { linked: peers.linked, unlinked: peers.unlinked, interested };
         Cursor { audience: Audience::All, stage: Stage::Start { patterns }, delivered: 0, peers }
     }
 
@@ -103,6 +103,8 @@ impl Cursor {
 struct Forwarding {
     /// Those that count; none if it came from one of them.
     linked: u64,
+    /// Those whose link is lost.
+    unlinked: u64,
     /// Those that it is forwarded to.
     interested: Interested,
 }
@@ -111,7 +113,10 @@ impl Forwarding {
     /// Patterns have been found to match: it is forwarded to those who want them, if it has not been yet.
     fn add(&mut self, found: &VecDeque<u32>, patterns: &PatternTable, delivery: &mut Delivery<'_>) {
         let forwarded = self.interested.peers;
-        found.iter().for_each(|&id| self.interested.add(patterns.interested(id, self.linked)));
+        for &id in found {
+            self.interested.add(patterns.interested(id, self.linked));
+            self.interested.peers |= patterns.interested(id, self.unlinked).peers;
+        }
         delivery.forward |= self.interested.peers & !forwarded;
     }
 }
@@ -316,7 +321,7 @@ impl PatternStage {
             }
             self.searched =
                 patterns.search(message.channel, &mut self.search, &mut delivery.budget, &mut self.found);
-            if peers.linked != 0 {
+            if peers.linked | peers.unlinked != 0 {
                 // At once: an id may be another pattern's when its turn comes.
                 peers.add(&self.found, patterns, delivery);
             }

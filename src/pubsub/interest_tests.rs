@@ -445,6 +445,6 @@ fn the_65th_gets_a_number_when_there_is_one() {
     let bit = interest.bit(NodeId(66)).unwrap();
     assert_eq!(interest.poll_wants(), Some(Wants { peer: bit, what: channel(3), count: Some(4) }));
     assert_eq!(interest.poll_wants(), None);
-    assert_eq!(interest.peers(), Peers { linked: 1 << bit, everything: 0 });
+    assert_eq!(interest.peers(), Peers { linked: 1 << bit, ..Peers::default() });
     assert_eq!(interest.poll_applied(), Some((NodeId(66), 1)));
 }

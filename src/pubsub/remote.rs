@@ -11,8 +11,17 @@ pub const PEERS_MAX: u32 = 64;
 pub struct Peers {
     /// There is a link to them: what they want counts.
     pub linked: u64,
-    /// Of those: what they want is not known yet, so that they get everything.
+    /// Their link is lost, and is being dialled again: what they wanted is forwarded, and waits, but counts for nothing.
+    pub unlinked: u64,
+    /// Of those that are linked: what they want is not known yet, so that they get everything.
     pub everything: u64,
+}
+
+impl Peers {
+    /// Those to which something may be forwarded.
+    pub fn reached(self) -> u64 {
+        self.linked | self.unlinked
+    }
 }
 
 /// What peers want of something.

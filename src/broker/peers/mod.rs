@@ -10,10 +10,10 @@
 //!   are due, and after something has come.
 //!
 //! What is published is forwarded by [`Broker::forward`], by whoever has delivered it here. Visibility of members follows
-//! membership; forwarding and counts follow the link.
+//! membership; counts follow the link. So does forwarding, but what a peer wanted that is up waits for its next link.
 //!
-//! Lock order: the peers, then all that is in `broker/mod.rs`, then routes and what is to be told of losses. No link is called while the peers are locked, as it
-//! may tell at once what has become of it.
+//! Lock order: the peers, then all that is in `broker/mod.rs`, then routes and what is to be told of losses. No link is called
+//! while the peers are locked, as it may tell at once what has become of it.
 
 mod forward;
 mod inbox;

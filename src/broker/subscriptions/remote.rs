@@ -20,7 +20,8 @@ const PATTERNS_PER_STEP: usize = 1024;
 /// What is kept for peers beside the table.
 #[derive(Default)]
 pub(super) struct Remote {
-    linked: AtomicU64,
+    reached: AtomicU64,
+    unlinked: AtomicU64,
     everything: AtomicU64,
     /// What peers want is forwarded to them, and as if for nobody: so counts are those of this instance.
     pub(super) is_uncounted: bool,
@@ -57,19 +58,22 @@ impl Subscriptions {
     #[inline]
     pub fn peers(&self) -> Peers {
         // In this order: who is linked anew gets everything from its first moment on.
-        let linked = self.remote.linked.load(Ordering::Acquire);
-        if linked == 0 {
+        let reached = self.remote.reached.load(Ordering::Acquire);
+        if reached == 0 {
             return Peers::default();
         }
-        Peers { linked, everything: self.remote.everything.load(Ordering::Acquire) }
+        let unlinked = reached & self.remote.unlinked.load(Ordering::Acquire);
+        let everything = self.remote.everything.load(Ordering::Acquire);
+        Peers { linked: reached & !unlinked, unlinked, everything }
     }
 
     /// These peers count from now on.
     pub fn set_peers(&self, peers: Peers) {
-        let both = self.remote.linked.load(Ordering::Acquire) & peers.linked;
-        self.remote.linked.store(both, Ordering::Release);
+        let both = self.remote.reached.load(Ordering::Acquire) & peers.reached();
+        self.remote.reached.store(both, Ordering::Release);
         self.remote.everything.store(peers.everything, Ordering::Release);
-        self.remote.linked.store(peers.linked, Ordering::Release);
+        self.remote.unlinked.store(peers.unlinked, Ordering::Release);
+        self.remote.reached.store(peers.reached(), Ordering::Release);
     }
 
     /// A peer wants something for so many subscribers from now on, or not any more.
@@ -102,7 +106,7 @@ impl Subscriptions {
         (kind, name): (ChannelKind, &[u8]),
         peers: Peers,
     ) -> Interested {
-        if peers.linked == 0 {
+        if peers.reached() == 0 {
             return Interested::default();
         }
         self.interested_peers(channels, index, (kind, name), peers)
@@ -115,11 +119,18 @@ impl Subscriptions {
         channels: &Channels,
         index: Option<u32>,
         (kind, name): (ChannelKind, &[u8]),
-        Peers { linked, everything }: Peers,
+        peers: Peers,
     ) -> Interested {
-        let mut interested = self.remote.long.interested(self.keys, kind, name, linked);
-        index.into_iter().for_each(|index| interested.add(channels.interested(index, linked)));
-        interested.peers |= linked & everything;
+        let of = |some: u64| {
+            let mut interested = self.remote.long.interested(self.keys, kind, name, some);
+            index.into_iter().for_each(|index| interested.add(channels.interested(index, some)));
+            interested
+        };
+        let mut interested = of(peers.linked);
+        interested.peers |= peers.linked & peers.everything;
+        if peers.unlinked != 0 {
+            interested.peers |= of(peers.unlinked).peers;
+        }
         interested
     }
 
@@ -194,7 +205,7 @@ mod tests {
 
     /// One subscriber of `a` and of `p*` here, five elsewhere.
     fn table(table: Subscriptions) -> Subscriptions {
-        table.set_peers(Peers { linked: 1, everything: 0 });
+        table.set_peers(Peers { linked: 1, ..Peers::default() });
         for (kind, name) in [(Kind::Channel, &b"a"[..]), (Kind::Pattern, b"p*")] {
             let receiver = Arc::new(Outbox::new(1));
             table.subscribe(kind, name, &receiver, &mut Subscribed::default(), |_| ());
@@ -220,6 +231,24 @@ mod tests {
             place = table.for_each_channel(ChannelKind::Global, next, 100, |_| found += 1);
         }
         found
+    }
+
+    #[test]
+    fn who_has_lost_its_link_gets_what_it_wanted_and_counts_for_nothing() {
+        let table = table(Subscriptions::new(HashKeys::new([1, 2])));
+        table.set_peers(Peers { unlinked: 1, ..Peers::default() });
+        for (channel, here) in [(&b"a"[..], 1), (b"only there", 0), (b"pattern", 1), (b"only there too", 0)] {
+            assert_eq!(
+                published(&table, channel),
+                (Published::Delivered(here), 1),
+                "{}",
+                channel.escape_ascii()
+            );
+        }
+        assert_eq!(published(&table, b"nobody's"), (Published::Delivered(0), 0));
+        assert_eq!(table.all_subscribers(ChannelKind::Global, b"a"), 1);
+        table.set_peers(Peers::default());
+        assert_eq!(published(&table, b"a"), (Published::Delivered(1), 0));
     }
 
     #[test]

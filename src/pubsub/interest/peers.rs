@@ -188,9 +188,13 @@ impl Known {
     pub(super) fn mask(&self) -> Peers {
         let mut peers = Peers::default();
         for (owner, life) in self.lives.iter().filter(|(_, life)| life.current) {
-            if let (Some(link), Some(bit)) = (self.links.get(&owner.node), life.bit) {
-                peers.linked |= 1 << bit;
-                peers.everything |= u64::from(!link.caught_up) << bit;
+            match (life.bit, self.links.get(&owner.node)) {
+                (None, _) => {}
+                (Some(bit), None) => peers.unlinked |= u64::from(life.recorded) << bit,
+                (Some(bit), Some(link)) => {
+                    peers.linked |= 1 << bit;
+                    peers.everything |= u64::from(!link.caught_up) << bit;
+                }
             }
         }
         peers
