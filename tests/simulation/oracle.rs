@@ -17,7 +17,8 @@ use crate::truth::{brief, session_of};
 pub(crate) const LATE: u64 = 12_000;
 /// Milliseconds after which they do as a rule.
 const SOON: u64 = 4_000;
-/// For so many milliseconds an instance that has started hears of the others' logs one by one.
+/// For so many milliseconds an instance that has started hears of the others' logs one by one, and may show what a log that it
+/// has yet to hear of makes void.
 const JOINING: u64 = 6_000;
 
 /// What an instance shows, by its changes.
@@ -66,13 +67,16 @@ impl World {
         if !was_tracked {
             return Err(format!("{index} shows {member} as {version:?}, which was never tracked"));
         }
+        let joins = now - self.net.instances[index].started < JOINING;
         let view = &self.views[index];
         if view.reference(&name) == Some(reference) {
             return Err(format!("{index} tells of {member} although nothing has changed"));
         }
         let latest = view.latest.get(&name).copied();
         let older = latest.is_some_and(|latest| stamp < latest);
-        if older && latest.is_some_and(|latest| self.was_alone(&name, stamp, latest)) {
+        if older && joins {
+            self.net.reached.note("went back while joining", 1);
+        } else if older && latest.is_some_and(|latest| self.was_alone(&name, stamp, latest)) {
             self.net.reached.note("written where nobody knew of it", 1);
         } else if older || latest == Some(stamp) && view.shown.contains_key(&name) {
             return Err(format!(
