@@ -7,7 +7,7 @@
 //! included. When that takes longer than a turn the channel is *busy*; until the fan-out has ended, later publishes
 //! to it queue up behind it, each publisher waiting for its own.
 //!
-//! What other instances want stands in the same table: see [`remote`].
+//! What other instances want stands in the same table: see `subscriptions/remote.rs`.
 
 mod remote;
 

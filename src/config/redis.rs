@@ -205,7 +205,8 @@ pub(super) static UNSERVED: &[Row] = &[
     Row::ignored("acl-pubsub-default", &OneOf(&["allchannels", "resetchannels"]), "resetchannels", USERS),
     Row::ignored("acllog-max-len", &LONG, "128", USERS),
     Row::ignored("enable-module-command", &OneOf(&["no", "yes", "local"]), "no", PROTECTED).immutable(),
-    Row::ignored("tls-cluster", &YesNo, "no", CLUSTER),
+    Row::ignored("tls-cluster", &YesNo, "no", CLUSTER)
+        .missed("Links between instances prove cluster-secret and are not encrypted: give them a network of their own."),
     Row::ignored("tls-replication", &YesNo, "no", REPLICAS),
     Row::ignored("tls-client-cert-file", &Bytes, "", OUTGOING),
     Row::ignored("tls-client-key-file", &Bytes, "", OUTGOING),

@@ -128,8 +128,9 @@ fn json_goes_to_standard_output_or_to_the_file() {
             "json",
             "--save",
             "60 1",
-            "--cluster-enabled",
-            "yes",
+            "--replicaof",
+            "127.0.0.1",
+            "1",
         ]);
         if to_file {
             command.args(["--logfile", &file]);
@@ -153,7 +154,7 @@ fn json_goes_to_standard_output_or_to_the_file() {
                 .any(|line| line["level"] == level && line["message"].as_str().unwrap().contains(message))
         };
         assert!(said("INFO", "'save' has no meaning here"), "{lines:#?}");
-        assert!(said("WARN", "'cluster-enabled yes' is not done"), "{lines:#?}");
+        assert!(said("WARN", "'replicaof 127.0.0.1 1' is not done"), "{lines:#?}");
         assert!(lines.last().unwrap()["port"].as_u64().unwrap() > 0);
     }
 }

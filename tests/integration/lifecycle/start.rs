@@ -167,9 +167,8 @@ fn what_an_operator_would_miss_is_a_warning() {
     if differs_from_oracle("it does these") {
         return;
     }
-    let server = Server::start_with(&["--cluster-enabled", "yes", "--replicaof", "127.0.0.1", "1"]);
-    server
-        .wait_for_log(|line| line.contains(" # 'cluster-enabled yes' is not done: This server stands alone"));
+    let server = Server::start_with(&["--tls-cluster", "yes", "--replicaof", "127.0.0.1", "1"]);
+    server.wait_for_log(|line| line.contains(" # 'tls-cluster yes' is not done: Links between instances"));
     server.wait_for_log(|line| {
         line.contains(" # 'replicaof 127.0.0.1 1' is not done: This server follows no master")
     });
